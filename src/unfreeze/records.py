@@ -1,0 +1,245 @@
+"""What a run leaves behind and what starts it: frozen values that turn into JSON and back.
+
+Nothing here loads torch, so that reports and other readers start at once.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from unfreeze.errors import RunError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "DataRecord",
+    "Interval",
+    "LayerRecord",
+    "Metrics",
+    "ModelRecord",
+    "PhaseRecord",
+    "RunRecord",
+    "TaskName",
+    "Timing",
+    "TrainOptions",
+    "WeightsRecord",
+    "read_json",
+    "read_jsonl",
+    "to_builtins",
+    "write_json",
+    "write_text",
+]
+
+FORMAT_VERSION = 1
+TaskName = Literal["classification", "multilabel", "regression"]
+Record = TypeVar("Record")
+
+
+class _Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all records: keyword-only, immutable, and strict about unknown keys."""
+
+
+class Interval(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A metric's value with its 95% interval; `None` where the data cannot tell."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+Metrics = dict[str, Interval]
+
+
+class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of one training: the flags of `unfreeze train`, with their defaults."""
+
+    model: str = "tf_efficientnet_lite0"
+    weights: str | None = None
+    pretrained: bool = True
+    strategy: str = "head"
+    plan: str | None = None
+    epochs: int = 10
+    hidden: int | None = None
+    size: int | None = None
+    views: int | None = None  # None: a new view in every epoch
+    augment: Literal["none", "light", "standard"] = "light"
+    task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
+    target: tuple[str, ...] = ()
+    group: str | None = None
+    split: str | None = None
+    batch_size: int = 32
+    lr: float | None = None  # the head's rate; None: 1e-3, or the plan's own
+    solver: Literal["adamw", "sgd"] | None = None
+    metric: str | None = None
+    balance: Literal["none", "weights", "sampling"] = "none"
+    label_smoothing: float = 0.0
+    clip: float | None = 1.0  # largest norm of the gradient; None: not clipped
+    patience: int | None = None  # epochs without a better metric that end a phase; None: never
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    skip_unreadable: bool = False
+
+
+class WeightsRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a network's pretrained weights came from; `sha256` is of the file that was read."""
+
+    kind: Literal["bundled", "timm", "file", "run", "random"]
+    source: str
+    sha256: str | None = None
+    licence: str | None = None
+
+
+class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is needed, beside model.safetensors, to rebuild a network and its exact preprocessing."""
+
+    version: int = FORMAT_VERSION
+    architecture: str
+    task: TaskName
+    outputs: tuple[str, ...]  # class names, label names, or target columns
+    hidden: int | None = None
+    size: tuple[int, int]  # height, width in pixels
+    mean: tuple[float, float, float]  # of values in 0..1
+    std: tuple[float, float, float]
+    interpolation: Literal["bilinear", "bicubic", "nearest"]
+    crop: Literal["squash", "center"]
+    depth_range: tuple[float, float] | None = None  # what became 0 and 255, for 16-bit pictures
+    target_mean: tuple[float, ...] | None = None  # regression: outputs are standardised inside
+    target_std: tuple[float, ...] | None = None
+    n_parameters: int
+    weights: WeightsRecord
+
+
+class DataRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which images were learned from."""
+
+    path: str
+    fingerprint: str  # sha256 over files, contents and targets
+    n_images: int
+    counts: dict[str, int]  # pictures per class, label or target column
+    split_counts: dict[str, int]  # train, val, test
+    split_sha256: str
+    notes: tuple[str, ...] = ()
+
+
+class PhaseRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one phase of the plan went."""
+
+    name: str
+    epochs_planned: int
+    epochs_run: int
+    best_epoch: int | None  # counted from 0 over the whole training
+    n_trained: int
+    seconds: float
+
+
+class LayerRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layer group in one phase, as layers.json keeps it."""
+
+    phase: str
+    group: str
+    stage: str
+    trained: bool
+    n_parameters: int
+    n_trained: int
+    lrs: tuple[float, ...]  # the distinct peak rates that the optimizer used in it; empty if frozen
+    norm: Literal["eval", "train", "frozen", "none"]
+    sha256_before: str
+    sha256_after: str
+    distance: float  # of its weights from where the phase found them, as L2 norm over the L2 norm then
+
+
+class Timing(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the time went, in seconds."""
+
+    total_seconds: float = 0.0
+    load_seconds: float = 0.0  # network and weights
+    scan_seconds: float = 0.0  # reading, hashing, splitting
+    prefix_seconds: float = 0.0  # the frozen part, where it is computed once
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+
+
+class CacheRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of the frozen part came from the cache."""
+
+    hit_ratio: float | None = None
+    n_bytes: int = 0
+
+
+class RunMetrics(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The metrics of the chosen weights on validation and on test."""
+
+    val: Metrics = {}
+    test: Metrics = {}
+
+
+class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The contents of run.json."""
+
+    version: int = FORMAT_VERSION
+    status: Literal["running", "interrupted", "done"]
+    created: str  # ISO 8601, UTC
+    config: TrainOptions
+    data: DataRecord
+    classes: tuple[str, ...]
+    split: dict[str, tuple[str, ...]]  # train, val, test: file names
+    weights: WeightsRecord
+    engine: str = "eager"
+    cache: CacheRecord = CacheRecord()
+    device: str = "cpu"
+    precision: str = "fp32"
+    primary_metric: str
+    phases: tuple[PhaseRecord, ...] = ()
+    timing: Timing = Timing()
+    metrics: RunMetrics = RunMetrics()
+    environment: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+
+def to_builtins(record: Any) -> Any:
+    """Turn a record into dicts, lists and numbers, ready for JSON."""
+    return msgspec.to_builtins(record)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)  # noqa: PTH105 - says that an existing file is replaced, in one step
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a record as indented JSON, whole or not at all."""
+    write_text(path, msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n")
+
+
+def read_json(path: Path, kind: type[Record]) -> Record:
+    """Read a record back.
+
+    Raises:
+        RunError: the file is missing, is not JSON, or was written by another version.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise RunError(f'"{path.parent}" is not a run directory: it has no {path.name}.') from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(
+            f'"{path}" cannot be read as {kind.__name__} (version {FORMAT_VERSION}): {error}. '
+            "It was written by another version of unfreeze, or edited by hand."
+        ) from error
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read history.jsonl: one object per finished epoch; a line cut off at the end is left out."""
+    rows = []
+    for line in path.read_bytes().splitlines():
+        try:
+            rows.append(msgspec.json.decode(line))
+        except msgspec.DecodeError:
+            break
+    return rows
