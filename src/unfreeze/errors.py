@@ -94,4 +94,8 @@ def raise_together(problems: Sequence[str], error: type[UnfreezeError] = ConfigE
         return
     if len(problems) == 1:
         raise error(problems[0])
-    raise error("\n".join(f"{len(problems)} problems:" if i == 0 else f"  {i}. {problems[i - 1]}" for i in range(len(problems) + 1)))
+    raise error(
+        "\n".join(
+            f"{len(problems)} problems:" if i == 0 else f"  {i}. {problems[i - 1]}" for i in range(len(problems) + 1)
+        )
+    )

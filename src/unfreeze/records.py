@@ -106,9 +106,11 @@ class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     std: tuple[float, float, float]
     interpolation: Literal["bilinear", "bicubic", "nearest"]
     crop: Literal["squash", "center"]
+    crop_pct: float = 1.0  # "center" only: share of the shorter side that is kept
     depth_range: tuple[float, float] | None = None  # what became 0 and 255, for 16-bit pictures
     target_mean: tuple[float, ...] | None = None  # regression: outputs are standardised inside
     target_std: tuple[float, ...] | None = None
+    prior_shift: tuple[float, ...] | None = None  # added to the logits for probabilities, not for decisions
     n_parameters: int
     weights: WeightsRecord
 

@@ -1,0 +1,252 @@
+"""The library's verbs: train, load, check, plan; and `Run`, what a training leaves behind.
+
+Every command of the command line is one of these calls.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from unfreeze.errors import ConfigError, RunError, did_you_mean
+from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TrainOptions, read_json
+
+if TYPE_CHECKING:
+    from unfreeze.auditing import Finding
+    from unfreeze.backbones import Network
+    from unfreeze.evaluation import Prediction
+    from unfreeze.plans import Plan
+    from unfreeze.training.progress import Progress
+
+__all__ = ["Evaluation", "Run", "check", "load", "plan_for", "train"]
+
+OPTION_NAMES = tuple(TrainOptions.__struct_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How good a network is on labelled pictures, of which there are `n_images`."""
+
+    n_images: int
+    metrics: Metrics
+    notes: tuple[str, ...] = ()
+
+
+class Run:
+    """A finished run, read from its directory; the network loads when it is first needed.
+
+    Args:
+        path: the run directory.
+
+    Raises:
+        RunError: the directory is missing, unfinished, or not readable as a run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        from unfreeze.training.directory import read_run
+
+        self.path = Path(path)
+        self.record: RunRecord = read_run(self.path)
+        if self.record.status != "done":
+            raise RunError(
+                f'The run in "{self.path}" is {self.record.status}; finish it with: '
+                f"unfreeze train --resume --out {self.path}"
+            )
+
+    def __repr__(self) -> str:
+        name = self.record.primary_metric
+        test = self.metrics.test.get(name)
+        shown = "" if test is None or test.value is None else f", test {name} {test.value:.3f}"
+        return f"Run({str(self.path)!r}, {self.record.config.strategy}{shown})"
+
+    @property
+    def metrics(self) -> RunMetrics:
+        """The metrics on validation and test, each with its 95% interval."""
+        return self.record.metrics
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerRecord, ...]:
+        """What each phase did to each layer group."""
+        return read_json(self.path / "layers.json", tuple[LayerRecord, ...])
+
+    @functools.cached_property
+    def model(self) -> Network:
+        """The fine-tuned network, in evaluation mode; it takes uint8 images `(b, 3, h, w)`."""
+        from unfreeze.backbones import rebuild
+
+        record = read_json(self.path / "model.json", ModelRecord)
+        return rebuild(record, self.path / "model.safetensors").eval()
+
+    def predict(self, paths: str | Path | Iterable[str | Path], *, batch_size: int = 32) -> list[Prediction]:
+        """Predict pictures: files, folders (searched through) and globs.
+
+        A picture that cannot be read is reported in its `Prediction.error`.
+
+        Raises:
+            DataError: a path does not exist, or there is no picture among them.
+        """
+        from unfreeze.evaluation import expand_paths, predict_files
+
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        return list(predict_files(self.model, expand_paths(given), batch_size=batch_size))
+
+    def evaluate(self, data: str | Path, *, progress: Progress | None = None, **options: Any) -> Evaluation:
+        """Evaluate on other labelled pictures; `options` are those of `train` that say how to read data.
+
+        Raises:
+            DataError: the pictures have classes, labels or targets that the network does not know.
+        """
+        from unfreeze.evaluation import evaluate_labelled
+        from unfreeze.training import Silent
+
+        changes = _checked_names(options)
+        names = [name for name in ("task", "target", "group", "split") if name not in changes]
+        settings = msgspec.structs.replace(
+            TrainOptions(**changes), **{name: getattr(self.record.config, name) for name in names}
+        )
+        watcher = progress or Silent()
+        watcher.stage("Reading pictures")
+        n_images, metrics, notes = evaluate_labelled(
+            self.model, Path(data), settings, seen=self._seen(), scanned=watcher.scanned
+        )
+        return Evaluation(n_images=n_images, metrics=metrics, notes=notes)
+
+    def report(self) -> Path:
+        """Write report.html and methods.txt anew from what the run left behind; return the report's path."""
+        from unfreeze.reporting import write_methods, write_report
+
+        write_methods(self.path)
+        return write_report(self.path)
+
+    def _seen(self) -> frozenset[Path]:
+        """Return the pictures that the network was trained or chosen on."""
+        path = Path(self.record.data.path)
+        root = path.parent if path.is_file() else path
+        return frozenset(root / file for file in (*self.record.split["train"], *self.record.split["val"]))
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Run:
+    """Fine-tune a pretrained network on labelled pictures; the same as `unfreeze train`.
+
+    Args:
+        data: a folder of class folders, or a CSV or Parquet table with a `file` column. Not needed to resume.
+        out: the run directory; the next free `runs/<data>-<strategy>-<n>` if left out.
+        resume: continue the interrupted run in `out` with its own settings; an option that differs is an error.
+        progress: told what happens (`unfreeze.training.progress.Progress`).
+        **options: the fields of `unfreeze.records.TrainOptions`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UnfreezeError: with what is wrong and what to do next.
+
+    Example:
+        >>> run = train("photos/", model="resnet50", strategy="gradual", epochs=10)  # doctest: +SKIP
+        >>> run.metrics.test["accuracy"].value  # doctest: +SKIP
+    """
+    from unfreeze.training import Silent, resume_run, train_run
+
+    watcher = progress or Silent()
+    changes = _checked_names(options)
+    if resume:
+        path = resume_run(_resumed(data, out, changes), progress=watcher)
+    else:
+        if data is None:
+            raise ConfigError("Which pictures? Give a folder of class folders, or a CSV or Parquet table.")
+        settings = TrainOptions(**changes)
+        path = train_run(
+            Path(data),
+            settings,
+            given=frozenset(changes),
+            out=None if out is None else Path(out),
+            progress=watcher,
+        )
+    run = Run(path)
+    run.report()
+    return run
+
+
+def load(path: str | Path) -> Run:
+    """Read a finished run from its directory."""
+    return Run(path)
+
+
+def check(data: str | Path, *, progress: Progress | None = None, **options: Any) -> tuple[Finding, ...]:
+    """Look for what is wrong with a data set: unreadable, repeated, leaking, imbalanced pictures.
+
+    Returns:
+        The findings, the gravest first; empty if nothing was found.
+
+    Raises:
+        DataError: there is nothing to check: no pictures, or no labels.
+    """
+    from unfreeze.auditing import check_dataset
+    from unfreeze.data import open_dataset, scan
+    from unfreeze.training import Silent
+
+    settings = TrainOptions(**_checked_names(options))
+    dataset = open_dataset(data, task=settings.task, target=settings.target, group=settings.group, split=settings.split)
+    watcher = progress or Silent()
+    watcher.stage("Reading pictures")
+    return check_dataset(dataset, scan(dataset.root, dataset.files, progress=watcher.scanned))
+
+
+def plan_for(model: str, **options: Any) -> Plan:
+    """Return the plan that a training of this network would follow, without loading weights."""
+    from unfreeze.training.inputs import plan_from_options
+    from unfreeze.training.settings import architecture_of, settled
+
+    changes = {"model": model, **_checked_names(options)}
+    settings = settled(TrainOptions(**changes), frozenset(changes))
+    return plan_from_options(settings, n_outputs=2, architecture=architecture_of(settings))
+
+
+def _checked_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    for name in options:
+        if name not in OPTION_NAMES:
+            raise ConfigError(f'Unknown option "{name}".{did_you_mean(name, OPTION_NAMES)}')
+    changes = dict(options)
+    if "target" in changes:
+        given = changes["target"]
+        changes["target"] = (given,) if isinstance(given, str) else tuple(given)
+    for name in ("model", "weights", "plan"):
+        if isinstance(changes.get(name), Path):
+            changes[name] = str(changes[name])
+    return changes
+
+
+def _resumed(data: str | Path | None, out: str | Path | None, changes: Mapping[str, Any]) -> Path:
+    """Return the run to resume; raise if the data or an option given differs from the run's own."""
+    from unfreeze.training.directory import read_run
+
+    if out is None:
+        raise ConfigError("--resume needs --out: the directory of the run to continue.")
+    record = read_run(Path(out))
+    problems = [
+        f"--{name.replace('_', '-')} {value} differs from the run's own {getattr(record.config, name)}; leave it out."
+        for name, value in changes.items()
+        if value != getattr(record.config, name)
+    ]
+    problems += _data_problem(data, record)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Path(out)
+
+
+def _data_problem(data: str | Path | None, record: RunRecord) -> Sequence[str]:
+    if data is None or Path(data).resolve() == Path(record.data.path).resolve():
+        return ()
+    return (f'"{data}" differs from the pictures of the run, "{record.data.path}"; leave it out.',)

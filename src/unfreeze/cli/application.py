@@ -1,0 +1,47 @@
+"""The application: all commands under one name."""
+
+from cyclopts import App, Group, Parameter
+
+from unfreeze.cli.check import check
+from unfreeze.cli.demo import demo
+from unfreeze.cli.evaluate import evaluate
+from unfreeze.cli.layers import layers
+from unfreeze.cli.models import models
+from unfreeze.cli.plan import plan
+from unfreeze.cli.predict import predict
+from unfreeze.cli.report import report
+from unfreeze.cli.train import train
+
+__all__ = ["build_app"]
+
+USING = Group("From pictures to predictions", sort_key=1)
+LOOKING = Group("Before anything trains", sort_key=2)
+COMMANDS = {
+    USING: (demo, check, train, report, predict, evaluate),
+    LOOKING: (models, layers, plan),
+}
+
+
+def build_app() -> App:
+    """Return the application that parses arguments and calls a command."""
+    app = App(
+        name="unfreeze",
+        help="Fine-tune the last layers of pretrained image networks, and know which layers, at which rates, and why.",
+        help_epilogue="Begin with `unfreeze demo`, or with `unfreeze train PICTURES/` where PICTURES/ holds one "
+        "folder per class.",
+        version=_version,
+        default_parameter=Parameter(negative=()),
+        group_parameters=Group("Parameters", sort_key=8),
+        group_arguments=Group("Arguments", sort_key=1),
+    )
+    for group, commands in COMMANDS.items():
+        for command in commands:
+            app.command(command, group=group, sort_key=commands.index(command))
+    return app
+
+
+def _version() -> str:
+    import unfreeze
+
+    version: str = unfreeze.__version__
+    return f"unfreeze {version}"

@@ -1,0 +1,138 @@
+"""The options that several commands share, with their groups in `--help`.
+
+They are total=False dictionaries: what is in one was given by the user, what is not has its default.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+from cyclopts import Group, Parameter
+
+from unfreeze.records import TrainOptions
+
+__all__ = ["DataFlags", "JsonFlag", "TrainFlags", "options_from"]
+
+DATA = Group("Data", sort_key=2)
+NETWORK = Group("Network", sort_key=3)
+PLAN = Group("What trains, when, and at which rates", sort_key=4)
+TRAINING = Group("Training", sort_key=5)
+MACHINE = Group("Machine", sort_key=6)
+OUTPUT = Group("Output", sort_key=7)
+
+DEFAULTS = TrainOptions()
+
+
+def _setting(field: str, group: Group, text: str) -> Parameter:
+    """Describe an option of `unfreeze train`, with the default that the library has for it."""
+    default = getattr(DEFAULTS, field)
+    shown = f" [default: {default}]" if isinstance(default, str | int | float) and default is not False else ""
+    return Parameter(group=group, help=text + shown)
+
+
+JsonFlag = Annotated[
+    bool, Parameter(name="--json", group=OUTPUT, help="Print one JSON object on stdout.", show_default=False)
+]
+
+
+class DataFlags(TypedDict, total=False):
+    """How pictures and labels are read."""
+
+    task: Annotated[
+        Literal["auto", "classification", "multilabel", "regression"],
+        _setting("task", DATA, "What the labels are; auto tells from them."),
+    ]
+    target: Annotated[
+        tuple[str, ...],
+        Parameter(group=DATA, help='A column of the table to learn; repeatable. [default: "label", else all 0/1 columns]'),
+    ]
+    group: Annotated[
+        str,
+        _setting(
+            "group",
+            DATA,
+            "What must stay on one side of the split (a patient, a slide): a column, parent (the sub-folder), "
+            "or a file-name pattern.",
+        ),
+    ]
+    split: Annotated[
+        str, _setting("split", DATA, "A column that says train, val or test. [default: split 70/15/15]")
+    ]
+
+
+class TrainFlags(DataFlags, total=False):
+    """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
+
+    skip_unreadable: Annotated[
+        bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")
+    ]
+    model: Annotated[
+        str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")
+    ]
+    weights: Annotated[
+        Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
+    ]
+    no_pretrained: Annotated[
+        bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)
+    ]
+    size: Annotated[int, _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own]")]
+    hidden: Annotated[int, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
+    strategy: Annotated[
+        str,
+        _setting(
+            "strategy",
+            PLAN,
+            "head, gradual, layerwise, gradual-layerwise, full, lp-ft, norm-only, or a selector such as stages:2.",
+        ),
+    ]
+    plan: Annotated[Path, _setting("plan", PLAN, "A plan file (TOML) instead; `unfreeze plan --toml` writes one.")]
+    epochs: Annotated[int, _setting("epochs", PLAN, "Epochs in all.")]
+    lr: Annotated[
+        float,
+        _setting("lr", PLAN, "The head's rate; the others scale with it. [default: 1e-3; 1e-2 with --solver sgd]"),
+    ]
+    solver: Annotated[Literal["adamw", "sgd"], _setting("solver", PLAN, "The optimizer. [default: adamw]")]
+    patience: Annotated[
+        int, _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]")
+    ]
+    batch_size: Annotated[int, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
+    augment: Annotated[
+        Literal["none", "light", "standard"],
+        _setting("augment", TRAINING, "How much training pictures are varied."),
+    ]
+    views: Annotated[
+        int, _setting("views", TRAINING, "Different views of each picture. [default: a new one in every epoch]")
+    ]
+    balance: Annotated[
+        Literal["none", "weights", "sampling"],
+        _setting("balance", TRAINING, "Let rare classes count as much as frequent ones."),
+    ]
+    label_smoothing: Annotated[
+        float, _setting("label_smoothing", TRAINING, "Share of certainty taken from the labels, 0 to 1.")
+    ]
+    clip: Annotated[
+        float | None, _setting("clip", TRAINING, 'Largest norm of the gradient; "none" for no limit.')
+    ]
+    metric: Annotated[
+        str,
+        _setting(
+            "metric",
+            TRAINING,
+            "What picks the best epoch on validation. [default: balanced_accuracy, map or mae, by task]",
+        ),
+    ]
+    seed: Annotated[int, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
+    device: Annotated[Literal["auto", "cpu", "cuda"], _setting("device", MACHINE, "Where to compute.")]
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], _setting("precision", MACHINE, "How precisely; auto is fp32.")
+    ]
+
+
+def options_from(flags: TrainFlags | DataFlags) -> dict[str, Any]:
+    """Return the flags that were given, as the library's options."""
+    options: dict[str, Any] = dict(flags)
+    if "no_pretrained" in options:
+        options["pretrained"] = not options.pop("no_pretrained")
+    for name in ("weights", "plan"):
+        if name in options:
+            options[name] = str(options[name])
+    return options

@@ -1,0 +1,135 @@
+"""Which files of a folder are pictures, and which are left out as hidden, system or foreign files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from unfreeze.data.dataset import name_some
+from unfreeze.errors import DataError
+
+__all__ = ["IMAGE_EXTENSIONS", "Listing", "find_images", "is_hidden", "list_folder"]
+
+IMAGE_EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .gif .mpo .dcm .ppm .pgm .pbm".split()
+)
+
+# Left behind by macOS, Windows, NAS boxes and file systems; names with a leading dot are hidden anyway.
+SYSTEM_NAMES = frozenset(
+    {
+        "__macosx",
+        "__pycache__",
+        "@eadir",
+        "#recycle",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+    }
+)
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies below a folder; all names are relative to it, with "/" between the parts, and sorted.
+
+    Attributes:
+        pictures: files with a picture's extension, in upper or lower case.
+        others: all other files that are neither hidden nor a system's.
+        folders: all folders that are neither hidden nor a system's.
+        runs: folders that are run directories of unfreeze; nothing in them is listed.
+    """
+
+    pictures: tuple[str, ...]
+    others: tuple[str, ...]
+    folders: tuple[str, ...]
+    runs: tuple[str, ...]
+
+
+def list_folder(root: Path) -> Listing:
+    """List a folder to any depth; links are followed, unless they lead back to where they lie in.
+
+    Raises:
+        DataError: a folder that may not be read, or names that are not text.
+    """
+    pictures: list[str] = []
+    others: list[str] = []
+    folders: list[str] = []
+    runs: list[str] = []
+    waiting: list[tuple[str, frozenset[str]]] = [("", frozenset({os.path.realpath(root)}))]
+    while waiting:
+        prefix, above = waiting.pop()
+        entries = _entries(root, prefix)
+        if prefix and any(entry.name == RUN_FILE for entry in entries):
+            runs.append(prefix)
+            continue
+        if prefix:
+            folders.append(prefix)
+        for entry in entries:
+            name = f"{prefix}/{entry.name}" if prefix else entry.name
+            if entry.is_dir():
+                real = os.path.realpath(entry.path)
+                if real not in above:
+                    waiting.append((name, above | {real}))
+            elif is_picture(entry.name):
+                pictures.append(name)
+            else:
+                others.append(name)
+    return Listing(*(tuple(sorted(names)) for names in (pictures, others, folders, runs)))
+
+
+def find_images(root: str | Path) -> tuple[str, ...]:
+    """Return the pictures below a folder, at any depth: sorted names relative to it, "/" between the parts.
+
+    Hidden and system files and run directories are left out.
+
+    Raises:
+        DataError: not a folder, or a folder that may not be read.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise DataError(f'Expected a folder with pictures, but "{folder}" is not a folder.')
+    return list_folder(folder).pictures
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder of this name (without its path) is hidden or a system's.
+
+    >>> is_hidden("._cat.jpg"), is_hidden("Thumbs.db"), is_hidden("cat.jpg")
+    (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a file name has a picture's extension, in upper or lower case."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS
+
+
+def _entries(root: Path, prefix: str) -> list[os.DirEntry[str]]:
+    folder = root / prefix
+    try:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not is_hidden(entry.name)]
+    except PermissionError:
+        raise DataError(
+            f'The folder "{folder}" may not be read. Change its permissions, or take it out of the data.'
+        ) from None
+    if strange := [entry.name for entry in entries if not _is_text(entry.name)]:
+        named = name_some(ascii(name) for name in strange)
+        raise DataError(f'Names in "{folder}" that are not valid UTF-8: {named}. Rename these files.')
+    return entries
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,202 @@
+"""Move a few units between the sides of a split, where a side would lack a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Cover", "Move", "Unit", "cover_sides", "fill_train"]
+
+TRAIN = 0
+# Covered first: without train nothing is learned; of the others test, whose figure is reported.
+ORDER = (0, 2, 1)
+MAX_SWAP_CANDIDATES = 64  # bounds the search for exchanges, which is quadratic
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Pictures that stay together: a group, a cluster of near-duplicates, their union, or one picture.
+
+    Attributes:
+        members: indices of the pictures.
+        position: in 0..1, by the hash of the unit's name; it decides the side.
+        labels: for each label that occurs in it, in how many pictures.
+    """
+
+    members: tuple[int, ...]
+    position: float
+    labels: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A unit that a repair took from one side to another."""
+
+    unit: int
+    source: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What a split should reach, as the price of each label that is missing from a side.
+
+    Attributes:
+        sides: the sides that pictures may be moved between: 0 train, 1 val, 2 test.
+        prices: (3, n_labels); a high price for what must not be missing.
+        edges: for each side, where its share of the positions begins and ends.
+    """
+
+    sides: tuple[int, ...]
+    prices: np.ndarray
+    edges: tuple[tuple[float, float], ...]
+
+
+def cover_sides(units: Sequence[Unit], sides: list[int], *, cover: Cover) -> tuple[list[int], list[Move]]:
+    """Return the sides after the moves and exchanges that bring missing labels to them, and the moves.
+
+    Every step lowers the price of what is missing, so it ends; rare labels come first, since they leave
+    the fewest choices. Of several ways the one that moves the fewest pictures is taken, and then the
+    unit whose hash lies nearest to the side, so that the choice changes little when pictures are added.
+
+    Args:
+        units: all units that may be moved.
+        sides: the side of each unit.
+        cover: what is wanted.
+    """
+    state = _State(units, list(sides), cover)
+    moves: list[Move] = []
+    while step := (state.best_move() or state.best_swap()):
+        for move in step:
+            state.apply(move)
+        moves += step
+    return state.sides, _net(moves)
+
+
+def fill_train(units: Sequence[Unit], sides: list[int], *, cover: Cover, share: float) -> tuple[list[int], list[Move]]:
+    """Return the sides after moving units to train while it holds less than half, and the moves.
+
+    Only few and large groups can leave train so small. What the other sides hold of any label stays
+    covered.
+
+    Args:
+        units: all units that may be moved.
+        sides: the side of each unit.
+        cover: what is wanted.
+        share: how much of all pictures train should come near to.
+    """
+    state = _State(units, list(sides), cover)
+    moves: list[Move] = []
+    n_pictures = sum(len(unit.members) for unit in units)
+    n_train = sum(len(unit.members) for unit, side in zip(units, sides, strict=True) if side == TRAIN)
+    while 2 * n_train < n_pictures:
+        options = [
+            Move(index, side, TRAIN)
+            for index, side in enumerate(state.sides)
+            if side != TRAIN and state.change([Move(index, side, TRAIN)]) <= 0
+        ]
+        if not options:
+            break
+        wanted = share * n_pictures - n_train
+        best = min(options, key=lambda move: (abs(len(units[move.unit].members) - wanted), units[move.unit].position))
+        state.apply(best)
+        moves.append(best)
+        n_train += len(units[best.unit].members)
+    return state.sides, _net(moves)
+
+
+class _State:
+    """The counts of labels on each side while units move."""
+
+    def __init__(self, units: Sequence[Unit], sides: list[int], cover: Cover) -> None:
+        self.units = units
+        self.sides = sides
+        self.cover = cover
+        self.counts = np.zeros(cover.prices.shape, dtype=np.int64)
+        self.units_of: dict[int, list[int]] = {}
+        for index, unit in enumerate(units):
+            for label, count in unit.labels.items():
+                self.counts[sides[index], label] += count
+                self.units_of.setdefault(label, []).append(index)
+
+    def apply(self, move: Move) -> None:
+        """Take a unit to another side."""
+        assert self.sides[move.unit] == move.source
+        self.sides[move.unit] = move.target
+        for label, count in self.units[move.unit].labels.items():
+            self.counts[move.source, label] -= count
+            self.counts[move.target, label] += count
+
+    def change(self, moves: Sequence[Move]) -> float:
+        """Return by how much the price of what is missing would grow."""
+        change: dict[tuple[int, int], int] = {}
+        for move in moves:
+            for label, count in self.units[move.unit].labels.items():
+                for side, amount in ((move.source, -count), (move.target, count)):
+                    change[side, label] = change.get((side, label), 0) + amount
+        growth = 0.0
+        for (side, label), amount in change.items():
+            before = int(self.counts[side, label])
+            growth += self.cover.prices[side, label] * (int(before + amount == 0) - int(before == 0))
+        return growth
+
+    def best_move(self) -> list[Move]:
+        """Return the best single move for the first missing label that one helps, or nothing."""
+        for side, label in self._missing():
+            options = [Move(unit, self.sides[unit], side) for unit in self.units_of.get(label, ())]
+            ranked = [(self._rank([move], label), move) for move in options if self.change([move]) < 0]
+            if ranked:
+                return [min(ranked, key=lambda pair: (pair[0], pair[1].unit))[1]]
+        return []
+
+    def best_swap(self) -> list[Move]:
+        """Return the best exchange of two units for the first missing label that one helps, or nothing."""
+        for side, label in self._missing():
+            ranked = []
+            here = [index for index, where in enumerate(self.sides) if where == side][:MAX_SWAP_CANDIDATES]
+            for unit in self.units_of.get(label, [])[:MAX_SWAP_CANDIDATES]:
+                source = self.sides[unit]
+                for other in here:
+                    swap = [Move(unit, source, side), Move(other, side, source)]
+                    if self.change(swap) < 0:
+                        ranked.append((self._rank(swap, label), unit, other))
+            if ranked:
+                _, unit, other = min(ranked)
+                source = self.sides[unit]
+                return [Move(unit, source, side), Move(other, side, source)]
+        return []
+
+    def _missing(self) -> Iterator[tuple[int, int]]:
+        """Yield (side, label) that are missing: dear ones first, then labels of few units."""
+        pairs = [
+            (side, label)
+            for side in self.cover.sides
+            for label in np.flatnonzero((self.counts[side] == 0) & (self.cover.prices[side] > 0)).tolist()
+        ]
+        prices = self.cover.prices
+        yield from sorted(
+            pairs,
+            key=lambda pair: (-prices[pair], len(self.units_of.get(pair[1], ())), ORDER.index(pair[0]), pair[1]),
+        )
+
+    def _rank(self, moves: Sequence[Move], label: int) -> tuple[float, int, float, float]:
+        """Return what to minimise: price, pictures moved, scarcity where they come from, distance."""
+        first = self.units[moves[0].unit]
+        low, high = self.cover.edges[moves[0].target]
+        share = self.cover.edges[moves[0].source]
+        surplus = self.counts[moves[0].source, label] / (share[1] - share[0])
+        distance = max(low - first.position, first.position - high, 0.0)
+        n_pictures = sum(len(self.units[move.unit].members) for move in moves)
+        return self.change(moves), n_pictures, -float(surplus), distance
+
+
+def _net(moves: Sequence[Move]) -> list[Move]:
+    """Return one move per unit, from where it was first to where it is last; none if it came back."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for move in moves:
+        first.setdefault(move.unit, move.source)
+        last[move.unit] = move.target
+    return [Move(unit, first[unit], last[unit]) for unit in sorted(first) if first[unit] != last[unit]]

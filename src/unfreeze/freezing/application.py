@@ -1,0 +1,88 @@
+"""Applies a plan to a model: the only place that writes `requires_grad`, module modes and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from unfreeze.freezing.modes import module_modes
+from unfreeze.freezing.naming import parameters_by_name
+from unfreeze.freezing.optimizer import check_groups, set_rates
+from unfreeze.plans import Plan, PlanState, Position
+
+__all__ = ["Applied", "apply_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What `apply_plan` has made true.
+
+    Attributes:
+        state: What trains, and at which rates.
+        position: Phase, and step in it.
+        phase_started: Whether this is a phase's first step. Wrap the model in DDP again, and compile it
+            again: both keep what they saw of `requires_grad`.
+    """
+
+    state: PlanState
+    position: Position
+    phase_started: bool
+
+
+def apply_plan(
+    model: nn.Module,
+    plan: Plan,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    step: int,
+    steps_per_epoch: int,
+    phase_epochs: Sequence[int] = (),
+) -> Applied:
+    """Make a model and its optimizer what the plan says for one step.
+
+    Call it after `model.train()` and before forward.
+
+    Frozen parameters get no gradient, and lose one that they had; frozen modules, and norm layers unless
+    the phase trains their statistics, run in inference mode, dropout and stochastic depth among them;
+    groups of frozen parameters have rate and weight decay 0. Nothing is remembered between calls, and a
+    second call changes nothing: to resume, call it with the step.
+
+    Args:
+        model: The network, also wrapped (DataParallel, DDP, torch.compile).
+        plan: A plan for its layers.
+        optimizer: Made from `param_groups(model, plan)`; None leaves rates alone.
+        step: Optimizer steps since the training began.
+        steps_per_epoch: Optimizer steps in one epoch.
+        phase_epochs: Epochs that the finished phases really took, where they stopped early.
+
+    Raises:
+        PlanError: the step lies beyond the plan, or model or optimizer are not what the plan was written for.
+    """
+    position = plan.position(step, steps_per_epoch=steps_per_epoch, phase_epochs=phase_epochs)
+    state = plan.state(position, steps_per_epoch=steps_per_epoch)
+    parameters = parameters_by_name(model, plan.layers)
+    if optimizer is not None:
+        check_groups(optimizer, plan, parameters)  # everything is checked before anything is written
+    _write_gradients(parameters, plan, state)
+    modes = module_modes(model, plan.layers, selected=plan.selected(position.phase), norm=state.norm)
+    for module, training in modes:
+        if module.training != training:
+            module.training = training
+    if optimizer is not None:
+        set_rates(optimizer, plan, state)
+    return Applied(state, position, phase_started=position.step == 0)
+
+
+def _write_gradients(parameters: dict[str, nn.Parameter], plan: Plan, state: PlanState) -> None:
+    leaves = plan.layers.leaf_by_parameter
+    for name, parameter in parameters.items():
+        trains = leaves[name] in state.trained_leaves
+        if parameter.requires_grad != trains:
+            parameter.requires_grad_(trains)
+        if not trains:
+            parameter.grad = (
+                None  # a zero gradient with weight decay or momentum would still move the weights
+            )

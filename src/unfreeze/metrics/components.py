@@ -1,0 +1,146 @@
+"""Metrics in 0..1 taken apart: per class or label a value, its variance, and what each picture does to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.metrics.intervals import Component, Floats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["COMPONENTS", "Components"]
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """A metric as the mean of its components.
+
+    Attributes:
+        parts: one per class or label that the data can judge; none if it can judge none.
+        influence: (n,) what each picture does to the mean, to first order.
+        shared: how many components one mistake usually touches.
+    """
+
+    parts: tuple[Component, ...]
+    influence: Floats
+    shared: float = 1.0
+
+
+def _mean(pairs: Iterable[tuple[Component, Floats]], n: int, *, shared: float = 1.0) -> Components:
+    parts, total = [], np.zeros(n)
+    for part, influence in pairs:
+        parts.append(part)
+        total += influence
+    return Components(tuple(parts), total / max(1, len(parts)), shared)
+
+
+def _accuracy(truth: Ints, scores: Floats) -> Components:
+    right = (scores.argmax(axis=1) == truth).astype(np.float64)
+    return _mean([_proportion(right, np.ones(len(right), dtype=bool))], len(truth))
+
+
+def _balanced_accuracy(truth: Ints, scores: Floats) -> Components:
+    right = (scores.argmax(axis=1) == truth).astype(np.float64)
+    return _mean((_proportion(right, truth == k) for k in np.unique(truth)), len(truth))
+
+
+def _macro_f1(truth: Ints, scores: Floats) -> Components:
+    guess = scores.argmax(axis=1)
+    # A mistake is a miss for one class and a false alarm for another.
+    return _mean(
+        (_f1((truth == k)[:, None], (guess == k)[:, None]) for k in np.unique(truth)), len(truth), shared=2
+    )
+
+
+def _auroc(truth: Ints, scores: Floats) -> Components:
+    # Of two classes, each area is the other's mirror image: one is enough.
+    classes = [1] if scores.shape[1] == 2 else np.unique(truth)  # noqa: PLR2004
+    pairs = [_area(truth == k, scores[:, k]) for k in classes if 0 < np.sum(truth == k) < len(truth)]
+    return _mean(pairs, len(truth), shared=2)
+
+
+def _map(truth: Floats, scores: Floats) -> Components:
+    return _mean(
+        (_average_precision(truth[:, k] > 0, scores[:, k]) for k in np.flatnonzero(truth.any(axis=0))),
+        len(truth),
+        shared=2,
+    )
+
+
+def _f1_micro(truth: Floats, scores: Floats) -> Components:
+    real, guess = truth > 0, scores >= 0.5  # noqa: PLR2004 - a label is predicted from one half on
+    return _mean([_f1(real, guess)] if (real | guess).any() else [], len(truth))
+
+
+def _f1_macro(truth: Floats, scores: Floats) -> Components:
+    real, guess = truth > 0, scores >= 0.5  # noqa: PLR2004
+    present = np.flatnonzero(real.any(axis=0))
+    return _mean((_f1(real[:, [k]], guess[:, [k]]) for k in present), len(truth), shared=2)
+
+
+COMPONENTS: dict[str, Callable[[NDArray[Any], Floats], Components]] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "macro_f1": _macro_f1,
+    "auroc": _auroc,
+    "map": _map,
+    "f1_micro": _f1_micro,
+    "f1_macro": _f1_macro,
+}
+
+
+def _proportion(right: Floats, among: Bools) -> tuple[Component, Floats]:
+    n = int(among.sum())
+    value = float(right[among].mean())
+    return Component(value, lambda true: true * (1 - true) / n), np.where(among, right - value, 0.0) / n
+
+
+def _f1(real: Bools, guess: Bools) -> tuple[Component, Floats]:
+    """F1 over all entries of (n, k) arrays: 2J / (1 + J) for the share J of hits in all that is marked."""
+    marked, hit = (real | guess).sum(axis=1), (real & guess).sum(axis=1)
+    n = int(marked.sum())
+    share = float(hit.sum() / n)
+    value = 2 * share / (1 + share)
+    influence = (hit - share * marked) / n * (2 / (1 + share) ** 2)
+    return Component(value, lambda true: true * (1 - true) * (2 - true) ** 2 / (2 * n)), influence
+
+
+def _area(real: Bools, score: Floats) -> tuple[Component, Floats]:
+    """Area under the ROC curve; variance by Hanley and McNeil 1982, sizes by Newcombe 2006 (method 5)."""
+    pos, neg = np.sort(score[real]), np.sort(score[~real])
+    n_pos, n_neg = len(pos), len(neg)
+    beaten = (np.searchsorted(neg, score, "left") + np.searchsorted(neg, score, "right")) / (2 * n_neg)
+    beating = 1 - (np.searchsorted(pos, score, "left") + np.searchsorted(pos, score, "right")) / (2 * n_pos)
+    value = float(beaten[real].mean())
+    influence = np.where(real, (beaten - value) / n_pos, (beating - value) / n_neg)  # DeLong 1988
+    n = (n_pos + n_neg) / 2 - 1
+
+    def variance(true: float) -> float:
+        spread = 1 + n * (1 - true) / (2 - true) + n * true / (1 + true)
+        return true * (1 - true) * spread / (n_pos * n_neg)
+
+    return Component(value, variance), influence
+
+
+def _average_precision(real: Bools, score: Floats) -> tuple[Component, Floats]:
+    """Average precision; it varies about like a proportion among the positives (Boyd, Eng and Page 2013)."""
+    every, pos = np.sort(score), np.sort(score[real])
+    n_pos = len(pos)
+    n_found = len(score) - np.searchsorted(every, score, "left")
+    precision = (n_pos - np.searchsorted(pos, score, "left")) / n_found
+    value = float(precision[real].mean())
+    order = np.argsort(score[real])
+    # A picture adds to the precision at every positive that ranks no higher than itself.
+    share = np.concatenate([[0.0], np.cumsum((1 / n_found[real])[order])])
+    loss = np.concatenate([[0.0], np.cumsum((precision[real] / n_found[real])[order])])
+    below = np.searchsorted(pos, score, "right")
+    influence = (real * (precision - value + share[below]) - loss[below]) / n_pos
+    return Component(value, lambda true: true * (1 - true) / n_pos), influence

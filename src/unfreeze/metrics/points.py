@@ -1,0 +1,168 @@
+"""Metrics as plain numbers: scikit-learn's, made to hold on splits that miss classes; only `ece` is own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from unfreeze.metrics.intervals import Floats
+
+__all__ = ["N_BINS", "as_columns", "picture_losses", "probabilities", "score"]
+
+N_BINS = 15  # of confidence, equally wide (Guo 2017)
+FLOOR = 1e-7  # about float32's resolution: a probability of 0 there is not known to be smaller
+
+Array = NDArray[Any]
+
+
+def score(name: str, truth: Array, scores: Array) -> float:
+    """Return one metric's value; nan where the data cannot tell, or where a score is not finite.
+
+    Macro averages and `map` run over the classes or labels that occur in `truth`; `auroc` is one against the
+    rest, over classes that occur and do not fill the split. Of several regression targets the mean counts.
+
+    Args:
+        name: a metric of `METRICS`.
+        truth: (n,) class numbers, (n, k) zeros and ones, or (n,) or (n, k) target values in their units.
+        scores: (n, c) probabilities by class, (n, k) by label, or (n,) or (n, k) predicted values.
+
+    Raises:
+        ConfigError: there is no such metric.
+    """
+    if name not in _POINTS:
+        raise ConfigError(f'There is no metric "{name}".{did_you_mean(name, _POINTS)}')
+    values = np.asarray(scores, dtype=np.float64)
+    if len(truth) != len(values):
+        raise ValueError(f"{len(truth)} truths but {len(values)} scores")
+    if len(values) == 0 or not np.isfinite(values).all():
+        return float("nan")
+    return float(_POINTS[name](np.asarray(truth), values))
+
+
+def probabilities(scores: Floats) -> Floats:
+    """Return probabilities (n, c) that sum to 1 in double precision, none below 1e-7."""
+    clipped = np.clip(scores, FLOOR, None)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
+
+
+def picture_losses(truth: Array, scores: Floats) -> Floats:
+    """Return the log loss of each picture (n,)."""
+    return np.asarray(-np.log(probabilities(scores)[np.arange(len(truth)), truth.astype(np.intp)]))
+
+
+def as_columns(values: Array) -> Floats:
+    """Return targets or predictions as (n, k)."""
+    columns = np.asarray(values, dtype=np.float64)
+    return columns[:, None] if columns.ndim == 1 else columns
+
+
+def _accuracy(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(truth, scores.argmax(axis=1)))
+
+
+def _balanced_accuracy(truth: Array, scores: Floats) -> float:
+    # sklearn's own balanced_accuracy_score warns whenever a class is predicted that the split misses.
+    from sklearn.metrics import recall_score
+
+    present = np.unique(truth)
+    return float(recall_score(truth, scores.argmax(axis=1), labels=present, average="macro", zero_division=0))
+
+
+def _macro_f1(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import f1_score
+
+    present = np.unique(truth)
+    return float(f1_score(truth, scores.argmax(axis=1), labels=present, average="macro", zero_division=0))
+
+
+def _log_loss(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(truth, probabilities(scores), labels=np.arange(scores.shape[1])))
+
+
+def _ece(truth: Array, scores: Floats) -> float:
+    """Expected calibration error: confidence against accuracy by bins of the top probability (Guo 2017)."""
+    confidence = scores.max(axis=1)
+    bins = np.minimum((confidence * N_BINS).astype(np.intp), N_BINS - 1)
+    gap = np.bincount(bins, weights=(scores.argmax(axis=1) == truth) - confidence, minlength=N_BINS)
+    return float(np.abs(gap).sum() / len(truth))
+
+
+def _auroc(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    classes = [1] if scores.shape[1] == 2 else np.unique(truth)  # noqa: PLR2004 - of two, one mirrors the other
+    judged = [k for k in classes if 0 < np.sum(truth == k) < len(truth)]
+    return (
+        float(np.mean([roc_auc_score(truth == k, scores[:, k]) for k in judged])) if judged else float("nan")
+    )
+
+
+def _map(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import average_precision_score
+
+    present = np.flatnonzero(truth.any(axis=0))
+    if not len(present):
+        return float("nan")
+    return float(np.mean([average_precision_score(truth[:, k] > 0, scores[:, k]) for k in present]))
+
+
+def _f1(truth: Array, scores: Floats, *, average: str) -> float:
+    from sklearn.metrics import f1_score
+
+    real, guess = as_columns(truth) > 0, scores >= 0.5  # noqa: PLR2004 - a label is predicted from one half on
+    judged = np.flatnonzero(real.any(axis=0)) if average == "macro" else np.arange(real.shape[1])
+    if not len(judged) or not (real | guess).any():
+        return float("nan")
+    return float(
+        np.mean([f1_score(real[:, k], guess[:, k], zero_division=0) for k in judged])
+        if average == "macro"
+        else f1_score(real.ravel(), guess.ravel(), zero_division=0)
+    )
+
+
+def _mae(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import mean_absolute_error
+
+    return float(mean_absolute_error(as_columns(truth), as_columns(scores)))
+
+
+def _rmse(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import root_mean_squared_error
+
+    return float(root_mean_squared_error(as_columns(truth), as_columns(scores)))
+
+
+def _r2(truth: Array, scores: Floats) -> float:
+    from sklearn.metrics import r2_score
+
+    real, guess = as_columns(truth), as_columns(scores)
+    if (np.ptp(real, axis=0) == 0).any():
+        return float("nan")  # nothing to explain; sklearn would answer 0 or 1
+    return float(r2_score(real, guess))
+
+
+_POINTS: dict[str, Callable[[Array, Floats], float]] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "macro_f1": _macro_f1,
+    "log_loss": _log_loss,
+    "ece": _ece,
+    "auroc": _auroc,
+    "map": _map,
+    "f1_micro": lambda truth, scores: _f1(truth, scores, average="micro"),
+    "f1_macro": lambda truth, scores: _f1(truth, scores, average="macro"),
+    "mae": _mae,
+    "rmse": _rmse,
+    "r2": _r2,
+}

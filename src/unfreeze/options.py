@@ -1,0 +1,112 @@
+"""What settings may be, and which of them contradict each other: checked all at once, before any work begins.
+
+Nothing here loads torch: the command line asks before it imports anything heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from unfreeze.errors import ConfigError, did_you_mean, raise_together
+from unfreeze.records import TrainOptions
+
+__all__ = ["check_options", "flag", "option_problems"]
+
+SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
+LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
+# What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
+SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "patience")
+
+
+def check_options(options: TrainOptions, *, given: frozenset[str] = frozenset()) -> None:
+    """Raise one error that names everything wrong with the settings; return if nothing is.
+
+    Args:
+        options: The settings of a training.
+        given: Names of the settings that the user gave; the others are defaults and contradict nothing.
+
+    Raises:
+        ConfigError: Values of the wrong kind or out of range, and settings that contradict each other.
+
+    Example:
+        >>> check_options(TrainOptions(epochs=0))
+        Traceback (most recent call last):
+        unfreeze.errors.ConfigError: --epochs must be at least 1, but got 0.
+    """
+    raise_together(option_problems(options, given=given), ConfigError)
+
+
+def option_problems(options: TrainOptions, *, given: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Return everything wrong with the settings, one sentence each, to be reported with other problems."""
+    wrong_kinds = tuple(_kind_problems(options))
+    if wrong_kinds:  # ranges of values that are not even numbers cannot be told
+        return wrong_kinds
+    return (*_range_problems(options), *_contradictions(options, given))
+
+
+def flag(name: str) -> str:
+    """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
+    return "--no-pretrained" if name == "pretrained" else "--" + name.replace("_", "-")
+
+
+def _kind_problems(options: TrainOptions) -> Iterator[str]:
+    for field in msgspec.structs.fields(TrainOptions):
+        value = getattr(options, field.name)
+        try:
+            msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            choices = _choices(field.type)
+            if choices:
+                known = ", ".join(choices)
+                yield f'{flag(field.name)} must be one of {known}, but got "{value}".{did_you_mean(str(value), choices)}'
+            else:
+                yield f"{flag(field.name)}: {str(error)[0].lower()}{str(error)[1:]} ({value!r})."
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """Return the values of a Literal type, also inside an Optional."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(choice for part in get_args(kind) for choice in _choices(part))
+
+
+def _range_problems(options: TrainOptions) -> Iterator[str]:
+    least = {"epochs": 1, "batch_size": 1, "hidden": 1, "views": 1, "patience": 1, "size": SMALLEST_SIZE}
+    for name, smallest in least.items():
+        value = getattr(options, name)
+        if value is not None and value < smallest:
+            unit = " px" if name == "size" else ""
+            yield f"{flag(name)} must be at least {smallest}{unit}, but got {value}."
+    if not 0 <= options.seed <= LARGEST_SEED:
+        yield f"--seed must be between 0 and {LARGEST_SEED}, but got {options.seed}."
+    if options.lr is not None and not (isfinite(options.lr) and options.lr > 0):
+        yield f"--lr must be a number above 0, but got {options.lr}; the usual rate of a new head is 1e-3."
+    if options.clip is not None and not (isfinite(options.clip) and options.clip > 0):
+        yield f'--clip must be a number above 0, or "none" for no clipping, but got {options.clip}.'
+    if not 0 <= options.label_smoothing < 1:
+        yield f"--label-smoothing must be at least 0 and below 1, but got {options.label_smoothing}."
+
+
+def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[str]:
+    if options.plan is not None:
+        for name in SAID_BY_PLAN:
+            if name in given:
+                yield f"{flag(name)} contradicts --plan: the plan file says it itself. Leave one of them out."
+    if options.augment == "none" and options.views is not None and options.views > 1:
+        yield f"--views {options.views} contradicts --augment none: without augmentation all views are the same."
+    if options.weights is not None and not options.pretrained:
+        yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
+    if options.task == "regression":
+        if options.balance != "none":
+            yield f"--balance {options.balance} contradicts --task regression: values have no classes to balance."
+        if options.label_smoothing:
+            yield "--label-smoothing contradicts --task regression: it is for classes and labels."
+    if options.task == "multilabel" and options.balance == "sampling":
+        yield (
+            "--balance sampling contradicts --task multilabel: a picture with several labels cannot be drawn "
+            "for one of them. Use --balance weights."
+        )

@@ -1,0 +1,70 @@
+"""Where a training computes and how precisely, through accelerate."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from unfreeze.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unfreeze.backbones import Network
+
+__all__ = ["Device", "device_problem"]
+
+
+def device_problem(device: str, precision: str) -> str | None:
+    """Say why a device or precision cannot be had here; `None` if it can."""
+    if device == "cuda" and not torch.cuda.is_available():
+        return "--device cuda: PyTorch sees no CUDA device here; leave --device out, or install PyTorch for CUDA."
+    if precision == "bf16" and device != "cpu" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        return "--precision bf16: this GPU has no bfloat16; use --precision fp32."
+    return None
+
+
+class Device:
+    """A device and a precision, chosen once for a training.
+
+    Args:
+        device: "auto" (a GPU if there is one), "cpu" or "cuda".
+        precision: "auto" (fp32), "fp32" or "bf16" (autocast; the weights stay fp32).
+    """
+
+    def __init__(self, device: str = "auto", precision: str = "auto") -> None:
+        problem = device_problem(device, precision)
+        if problem:
+            raise ConfigError(problem)
+        from accelerate import Accelerator
+
+        self.precision = "fp32" if precision == "auto" else precision
+        cpu = device == "cpu" or not torch.cuda.is_available()
+        self._accelerator: Any = Accelerator(cpu=cpu, mixed_precision="bf16" if self.precision == "bf16" else "no")
+        self.torch_device: torch.device = self._accelerator.device
+        if self.torch_device.type == "cuda":  # the same bits in every run
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.deterministic = True
+
+    def place(self, network: Network) -> Network:
+        """Move a network to the device, with its convolution weights channels-last (faster, also on CPUs)."""
+        return network.to(self.torch_device, memory_format=torch.channels_last)
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """Move a batch to the device."""
+        return tensor.to(self.torch_device, non_blocking=True)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which the forward pass runs."""
+        context: AbstractContextManager[None] = self._accelerator.autocast()
+        return context
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute gradients."""
+        self._accelerator.backward(loss)
+
+    def clip(self, network: nn.Module, max_norm: float | None) -> None:
+        """Scale all gradients down together if their norm exceeds `max_norm`; `None` leaves them."""
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], max_norm)

@@ -1,0 +1,84 @@
+"""The run directory while it comes into being: named, claimed, described, and finished."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+import torch
+
+from unfreeze.errors import RunError
+from unfreeze.records import RunRecord, read_json, write_json
+
+__all__ = ["claim", "environment", "next_directory", "now", "read_run", "update"]
+
+
+def next_directory(data: Path, strategy: str, *, parent: Path = Path("runs")) -> Path:
+    """Return `runs/<data>-<strategy>-<n>` with the first n that is free."""
+    stem = data.stem if data.is_file() else data.resolve().name
+    name = re.sub(r"[^\w.]+", "-", f"{stem}-{strategy}").strip("-")
+    return next(path for n in itertools.count(1) if not (path := parent / f"{name}-{n}").exists())
+
+
+def out_problem(out: Path) -> str | None:
+    """Say why a directory cannot take a new run; `None` if it can."""
+    if out.is_file():
+        return f'--out "{out}" is a file; name a directory that does not exist yet.'
+    if (out / "run.json").exists():
+        return f'--out "{out}" holds another run; name another directory, or continue that run with --resume.'
+    if out.is_dir() and any(out.iterdir()):
+        return f'--out "{out}" is not empty; name a directory that does not exist yet.'
+    parent = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not os.access(parent, os.W_OK):
+        return f'--out "{out}": "{parent}" cannot be written to; name another directory.'
+    return None
+
+
+def claim(out: Path, record: RunRecord) -> None:
+    """Make the directory and write its first run.json, so that it belongs to this run from now on."""
+    problem = out_problem(out)
+    if problem:
+        raise RunError(problem)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "run.json", record)
+
+
+def read_run(out: Path) -> RunRecord:
+    """Read a run's record.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    if not out.is_dir():
+        raise RunError(f'"{out}" does not exist; give the directory of a run.')
+    return read_json(out / "run.json", RunRecord)
+
+
+def update(out: Path, record: RunRecord, **changes: object) -> RunRecord:
+    """Write run.json anew with some fields changed, and return it."""
+    changed = msgspec.structs.replace(record, **changes)
+    write_json(out / "run.json", changed)
+    return changed
+
+
+def environment(packages: Sequence[str] = ("unfreeze", "torch", "timm", "numpy", "pillow")) -> dict[str, str]:
+    """Return the versions and the machine that a result depends on."""
+    found = {package: metadata.version(package) for package in packages}
+    return {
+        "python": platform.python_version(),
+        **found,
+        "platform": platform.platform(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def now() -> str:
+    """Return the time in UTC as ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

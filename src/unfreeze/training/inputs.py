@@ -1,0 +1,136 @@
+"""From a path and options to what a training needs: pictures read and split, a plan that fits the network.
+
+Everything that can be wrong with the user's settings or data is found here, before pretrained weights load.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unfreeze.backbones import model_layers
+from unfreeze.data import (
+    Dataset,
+    Fingerprint,
+    Split,
+    check_trainable,
+    dataset_fingerprint,
+    depth_range,
+    drop_unreadable,
+    near_duplicates,
+    open_dataset,
+    scan,
+    split_dataset,
+)
+from unfreeze.errors import DataError
+from unfreeze.plans import Plan, make_plan
+from unfreeze.records import DataRecord, TrainOptions
+from unfreeze.training.progress import Progress
+
+__all__ = ["StudiedData", "open_data", "plan_from_options", "study_data"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudiedData:
+    """A data set that has been read once: every picture hashed, every picture on one side of the split."""
+
+    path: Path  # as the user gave it
+    dataset: Dataset
+    split: Split
+    fingerprints: tuple[Fingerprint, ...]
+    fingerprint: str
+    depth_range: tuple[float, float] | None
+    seconds: float
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what the user should know about the data and its split."""
+        return (*self.dataset.notes, *self.split.notes)
+
+    def target_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return mean and standard deviation of each regression target over the training pictures."""
+        if self.dataset.task != "regression":
+            return None
+        targets = self.dataset.targets[np.asarray(self.split.train)].astype(np.float64)
+        std = targets.std(axis=0)
+        constant = [name for name, value in zip(self.dataset.outputs, std, strict=True) if value == 0]
+        if constant:
+            raise DataError(
+                f"Every training picture has the same value of {', '.join(constant)}; there is nothing to learn."
+            )
+        return tuple(map(float, targets.mean(axis=0))), tuple(map(float, std))
+
+    def record(self) -> DataRecord:
+        """Return what run.json keeps about the data."""
+        dataset, split = self.dataset, self.split
+        return DataRecord(
+            path=str(self.path.resolve()),
+            fingerprint=self.fingerprint,
+            n_images=len(dataset.files),
+            counts=dataset.counts,
+            split_counts={"train": len(split.train), "val": len(split.val), "test": len(split.test)},
+            split_sha256=split.sha256,
+            notes=self.notes,
+        )
+
+
+def open_data(path: Path, options: TrainOptions) -> Dataset:
+    """Read which pictures there are and what they show.
+
+    Raises:
+        DataError: labels or files that cannot be used.
+        ConfigError: options that do not fit the data.
+    """
+    return open_dataset(path, task=options.task, target=options.target, group=options.group, split=options.split)
+
+
+def study_data(path: Path, dataset: Dataset, options: TrainOptions, progress: Progress) -> StudiedData:
+    """Read every picture of a data set once, and split it.
+
+    Raises:
+        DataError: pictures that cannot be read or trained on.
+    """
+    began = time.monotonic()
+    progress.stage("Reading pictures")
+    found = scan(dataset.root, dataset.files, progress=progress.scanned)
+    readable = {fingerprint.file: fingerprint for fingerprint in found}
+    dataset = drop_unreadable(dataset, found, skip=options.skip_unreadable)
+    fingerprints = tuple(readable[file] for file in dataset.files)
+    check_trainable(dataset)
+    split = split_dataset(dataset, clusters=near_duplicates(fingerprints), seed=options.seed)
+    return StudiedData(
+        path=path,
+        dataset=dataset,
+        split=split,
+        fingerprints=fingerprints,
+        fingerprint=dataset_fingerprint(dataset, fingerprints),
+        depth_range=depth_range(fingerprints),
+        seconds=time.monotonic() - began,
+    )
+
+
+def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: str) -> Plan:
+    """Make the plan that the options ask for: from a TOML file, or by a strategy.
+
+    Raises:
+        PlanError, SelectorError, ConfigError, ModelError: as the plan, its selectors or the network are wrong.
+    """
+    layers = model_layers(architecture, size=options.size, hidden=options.hidden, n_outputs=n_outputs)
+    if options.plan is not None:
+        return Plan.from_toml(Path(options.plan), layers=layers)
+    return make_plan(
+        options.strategy,
+        layers,
+        epochs=options.epochs,
+        lr=options.lr or default_lr(options),
+        solver=options.solver or "adamw",
+        patience=options.patience,
+    )
+
+
+def default_lr(options: TrainOptions) -> float:
+    """Return the head's rate where none is given: 1e-3, the classic recipes' rate for Adam; 1e-2 for SGD."""
+    return 1e-2 if options.solver == "sgd" else 1e-3

@@ -1,0 +1,343 @@
+"""The training loop: asks the plan at every step, keeps the best epoch of every phase, and can stop anywhere.
+
+The loop owns no schedule and no frozen state. What trains, and at which rate, is `apply_plan`'s answer for the
+step at hand; where the training stands is the state's one cursor.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unfreeze.backbones import Network, output_scores
+from unfreeze.data import Batch, Dataset, ViewMemory, batches, epoch_order
+from unfreeze.errors import FailedError, InterruptedRunError
+from unfreeze.evaluation import predict_outputs
+from unfreeze.freezing import apply_plan, layer_hashes, param_groups
+from unfreeze.metrics import score
+from unfreeze.plans import Plan
+from unfreeze.records import PhaseRecord
+from unfreeze.training.checkpoint import Best, Cursor
+from unfreeze.training.device import Device
+from unfreeze.training.history import History
+from unfreeze.training.interrupts import Interrupt
+from unfreeze.training.loss import Loss, loss_function
+from unfreeze.training.phases import assert_frozen, layer_records, phase_info
+from unfreeze.training.progress import EpochInfo, Progress, StepInfo
+from unfreeze.training.seeding import seed_step
+from unfreeze.training.state import TrainingState
+
+__all__ = ["LoopSettings", "fine_tune"]
+
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+STEPS_BEFORE_ESTIMATE = 5
+VIEW_MEMORY_BYTES = 1 << 30  # un-augmented views, so that validation decodes each picture once
+
+OnStep = Callable[[TrainingState], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """What the loop needs beside the network, the plan and the pictures."""
+
+    train: Sequence[int]  # indices into the dataset
+    val: Sequence[int]
+    batch_size: int
+    augment: str
+    views: int | None  # None: a new view in every epoch
+    seed: int
+    metric: str
+    clip: float | None
+    sampling: np.ndarray | None = None  # (len(train),) how likely each training picture is drawn
+
+    def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return the order of the training pictures in an epoch: a pure function of (seed, epoch).
+
+        A last batch of a single picture is left out, because batch statistics need two.
+        """
+        order = epoch_order(self.train, seed=self.seed, epoch=epoch, weights=self.sampling)
+        return order[:-1] if len(order) > self.batch_size and len(order) % self.batch_size == 1 else order
+
+    def view(self, epoch: int) -> int:
+        """Return which view of every picture an epoch trains on."""
+        return epoch if self.views is None else epoch % self.views
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of optimizer steps in an epoch, the same in all."""
+        n = len(self.train)
+        single_left = n > self.batch_size and n % self.batch_size == 1
+        return math.ceil((n - single_left) / self.batch_size)
+
+
+def fine_tune(
+    network: Network,
+    plan: Plan,
+    dataset: Dataset,
+    *,
+    settings: LoopSettings,
+    loss: Loss,
+    device: Device,
+    directory: Path,
+    progress: Progress,
+    resume: bool = False,
+    on_step: OnStep | None = None,
+) -> Cursor:
+    """Train a network by a plan; afterwards it holds the weights of the best epoch on validation.
+
+    Args:
+        network: the pretrained network with its new head; changed in place.
+        plan: what trains when, and at which rates.
+        dataset: the pictures; `settings` says which of them train and validate.
+        settings: the loop's settings.
+        loss: the mean loss of a batch.
+        device: where to compute, and how precisely.
+        directory: the run directory, for history.jsonl and checkpoints/.
+        progress: who is told.
+        resume: go on from the directory's checkpoint.
+        on_step: called after each optimizer step, before the next begins (for own logging).
+
+    Returns:
+        The final cursor: the phases and layers as they were trained.
+
+    Raises:
+        InterruptedRunError: SIGINT or SIGTERM came; a checkpoint of this very step has been written.
+        FailedError: the loss is no longer finite, or a frozen layer changed.
+    """
+    network = device.place(network)
+    optimizer = _optimizer(plan, param_groups(network, plan))
+    path = directory / "checkpoints" / "last.safetensors"
+    state = TrainingState(network, optimizer, path=path, metric=settings.metric)
+    history = History(directory / "history.jsonl")
+    if resume:
+        state.restore()
+    history.cut(state.cursor.n_history_bytes)
+    loop = _Loop(state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress)
+    with Interrupt() as interrupt:
+        loop.run(interrupt, on_step)
+    return state.cursor
+
+
+class _Loop:
+    """One training under way: what `fine_tune` was given, and the state that it drives to the plan's end."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        plan: Plan,
+        dataset: Dataset,
+        *,
+        settings: LoopSettings,
+        loss: Loss,
+        device: Device,
+        history: History,
+        progress: Progress,
+    ) -> None:
+        self.state, self.plan, self.dataset, self.settings = state, plan, dataset, settings
+        self.loss, self.device, self.history, self.progress = loss, device, history, progress
+        self.network = state.network
+        record = self.network.record
+        self.plain_loss = loss_function(
+            dataset.task, target_mean=record.target_mean or (0.0,), target_std=record.target_std or (1.0,)
+        )
+        self.memory = ViewMemory(VIEW_MEMORY_BYTES)
+        self.saved_at = time.monotonic()
+
+    def run(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
+        """Train from the cursor to the end of the plan."""
+        while self.state.cursor.phase < len(self.plan.phases):
+            if not self.state.cursor.hashes_before:
+                self.state.advance(hashes_before=layer_hashes(self.network, self.plan.layers))
+            self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
+            while not self.phase_is_over():
+                self.train_epoch(interrupt, on_step)
+            self.end_phase()
+        self.state.go_back_to_best()
+
+    def train_epoch(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
+        """Train on every picture once, or on those that an interrupted epoch had left; then validate."""
+        settings, n_steps = self.settings, self.settings.steps_per_epoch
+        epoch, first = self.n_epochs_done(), self.state.cursor.step % n_steps
+        stream = batches(
+            self.dataset,
+            settings.epoch_indices(epoch),
+            self.network.spec,
+            batch_size=settings.batch_size,
+            augment=settings.augment,
+            seed=settings.seed,
+            view=settings.view(epoch),
+            skip=first,
+            memory=self.memory,
+        )
+        for number, batch in enumerate(stream, start=first):
+            self.pause_if_due(interrupt)
+            self.train_step(batch, epoch=epoch, number=number)
+            if on_step is not None:
+                on_step(self.state)
+        self.end_epoch(epoch)
+        self.pause_if_due(interrupt)
+
+    def train_step(self, batch: Batch, *, epoch: int, number: int) -> None:
+        """Take one optimizer step by the plan's answer for it."""
+        began, cursor, n_steps = time.monotonic(), self.state.cursor, self.settings.steps_per_epoch
+        seed_step(self.settings.seed, epoch=epoch, step=number)
+        self.network.train()
+        applied = apply_plan(
+            self.network,
+            self.plan,
+            self.state.optimizer,
+            step=sum(cursor.phase_epochs) * n_steps + cursor.step,
+            steps_per_epoch=n_steps,
+            phase_epochs=cursor.phase_epochs,
+        )
+        value = self.optimize(batch)
+        if not math.isfinite(value):
+            raise FailedError(
+                f"The loss became {value} in step {number + 1} of epoch {epoch + 1}; "
+                "a lower rate (--lr) usually helps, or --clip 1."
+            )
+        seconds, n = time.monotonic() - began, len(batch.indices)
+        self.state.advance(
+            step=cursor.step + 1,
+            loss_sum=cursor.loss_sum + value * n,
+            n_seen=cursor.n_seen + n,
+            seconds=cursor.seconds + seconds,
+            phase_seconds=cursor.phase_seconds + seconds,
+            epoch_seconds=cursor.epoch_seconds + seconds,
+        )
+        n_steps_of_phase = self.plan.phases[cursor.phase].epochs * n_steps
+        self.progress.step(
+            StepInfo(
+                step=cursor.step + 1,
+                n_steps=n_steps_of_phase,
+                epoch=epoch,
+                loss=value,
+                lr=max(applied.state.lrs),
+                seconds_left=self.seconds_left(),
+            )
+        )
+
+    def optimize(self, batch: Batch) -> float:
+        """Compute the batch's loss and gradients and move the weights; return the loss."""
+        images, targets = self.device.send(batch.images), self.device.send(batch.targets)
+        with self.device.autocast():
+            loss = self.loss(self.network(images), targets)
+        value = float(loss.detach())
+        if math.isfinite(value):
+            self.state.optimizer.zero_grad(set_to_none=True)
+            self.device.backward(loss)
+            self.device.clip(self.network, self.settings.clip)
+            self.state.optimizer.step()
+        return value
+
+    def end_epoch(self, epoch: int) -> None:
+        """Validate, remember the epoch if it is the best, write it down, and save a checkpoint."""
+        began, cursor = time.monotonic(), self.state.cursor
+        metrics, val_loss = self.validate()
+        value = metrics[self.settings.metric]
+        best = self.state.end_epoch(Best(epoch=epoch, value=value, val_loss=val_loss))
+        seconds = time.monotonic() - began
+        info = EpochInfo(
+            epoch=epoch,
+            n_epochs=sum(cursor.phase_epochs) + sum(phase.epochs for phase in self.plan.phases[cursor.phase :]),
+            phase=self.plan.phases[cursor.phase].name,
+            train_loss=cursor.loss_sum / max(cursor.n_seen, 1),
+            val_loss=val_loss,
+            metric=self.settings.metric,
+            value=value,
+            best=best,
+            lr=max(group["lr"] for group in self.state.optimizer.param_groups),
+            seconds=cursor.epoch_seconds + seconds,
+            metrics=metrics,
+        )
+        size = self.history.append(info, plan=self.plan, phase=cursor.phase, optimizer=self.state.optimizer)
+        self.state.advance(
+            n_history_bytes=size,
+            seconds=cursor.seconds + seconds,
+            phase_seconds=cursor.phase_seconds + seconds,
+        )
+        self.save()
+        self.progress.epoch(info)
+
+    def validate(self) -> tuple[dict[str, float], float]:
+        """Return the metrics that are followed from epoch to epoch, and the loss, on validation."""
+        indices = np.asarray(self.settings.val)
+        stream = batches(
+            self.dataset, indices, self.network.spec, batch_size=self.settings.batch_size, memory=self.memory
+        )
+        self.network.eval()
+        outputs = torch.from_numpy(predict_outputs(self.network, stream, device=self.device.torch_device))
+        truth = self.dataset.targets[indices]
+        val_loss = float(self.plain_loss(outputs, torch.from_numpy(truth)))
+        scores = output_scores(outputs, self.network.record, balanced=True).numpy()
+        names = {self.settings.metric} | ({"accuracy"} if self.dataset.task == "classification" else set())
+        return {name: score(name, truth, scores) for name in sorted(names)}, val_loss
+
+    def phase_is_over(self) -> bool:
+        """Say whether the phase has had its epochs, or has stopped improving."""
+        phase, cursor = self.plan.phases[self.state.cursor.phase], self.state.cursor
+        n_epochs, within = divmod(cursor.step, self.settings.steps_per_epoch)
+        stopped = phase.patience is not None and cursor.n_bad_epochs >= phase.patience
+        return within == 0 and (n_epochs >= phase.epochs or stopped)
+
+    def end_phase(self) -> None:
+        """Go back to the phase's best epoch, prove that frozen layers are untouched, and begin the next phase."""
+        cursor, phase = self.state.cursor, self.plan.phases[self.state.cursor.phase]
+        self.state.go_back_to_phase_best()
+        layers = layer_records(
+            self.plan,
+            cursor.phase,
+            before=cursor.hashes_before,
+            after=layer_hashes(self.network, self.plan.layers),
+            start=self.state.phase_start,
+            end=self.state.phase_best,
+        )
+        assert_frozen(layers)
+        n_epochs = cursor.step // self.settings.steps_per_epoch
+        record = PhaseRecord(
+            name=phase.name,
+            epochs_planned=phase.epochs,
+            epochs_run=n_epochs,
+            best_epoch=None if cursor.phase_best is None else cursor.phase_best.epoch,
+            n_trained=sum(layer.n_trained for layer in layers),
+            seconds=round(cursor.phase_seconds, 3),
+        )
+        self.state.begin_next_phase(
+            n_epochs=n_epochs, phases=(*cursor.phases, record), layers=(*cursor.layers, *layers)
+        )
+        self.save()
+
+    def pause_if_due(self, interrupt: Interrupt) -> None:
+        """Save a checkpoint now and then, and when an interrupt asks for an end."""
+        if interrupt.asked or time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            self.save()
+        if interrupt.asked:
+            raise InterruptedRunError("Interrupted; the checkpoint is kept.")
+
+    def save(self) -> None:
+        """Write the checkpoint, and note when."""
+        self.state.save()
+        self.saved_at = time.monotonic()
+
+    def n_epochs_done(self) -> int:
+        """Return the number of finished epochs, over all phases."""
+        return sum(self.state.cursor.phase_epochs) + self.state.cursor.step // self.settings.steps_per_epoch
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time to the plan's end from the steps so far."""
+        cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
+        done = sum(cursor.phase_epochs) * n_steps + cursor.step
+        left = sum(phase.epochs for phase in self.plan.phases[cursor.phase :]) * n_steps - cursor.step
+        return cursor.seconds / done * left if done >= STEPS_BEFORE_ESTIMATE else None
+
+
+def _optimizer(plan: Plan, groups: list[dict[str, object]]) -> torch.optim.Optimizer:
+    if plan.phases[0].solver == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups)

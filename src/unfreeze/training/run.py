@@ -1,0 +1,240 @@
+"""One training from a path to a finished run directory, and its resumption."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from unfreeze.backbones import Network, load_network, save_network
+from unfreeze.errors import InterruptedRunError, RunError
+from unfreeze.evaluation import evaluate_run
+from unfreeze.metrics import PRIMARY, check_metric
+from unfreeze.options import check_options
+from unfreeze.plans import Plan
+from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json, write_json, write_text
+from unfreeze.training.checkpoint import Cursor
+from unfreeze.training.device import Device
+from unfreeze.training.directory import claim, environment, next_directory, now, read_run, update
+from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
+from unfreeze.training.loop import LoopSettings, fine_tune
+from unfreeze.training.loss import class_weights, loss_function, prior_shift, sampling_weights
+from unfreeze.training.progress import Progress
+from unfreeze.training.settings import architecture_of, check_settings, settled, weights_of
+
+__all__ = ["resume_run", "train_run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setup:
+    """All that one training is made of."""
+
+    options: TrainOptions
+    data: StudiedData
+    plan: Plan
+    network: Network
+    device: Device
+    out: Path
+
+
+def train_run(
+    path: Path,
+    options: TrainOptions,
+    *,
+    given: frozenset[str] = frozenset(),
+    out: Path | None,
+    progress: Progress,
+) -> Path:
+    """Train on the pictures at `path` and leave a run directory; return where it is.
+
+    Args:
+        path: a folder of class folders, or a table.
+        options: the settings.
+        given: names of the options that the user gave (a plan file must not contradict them).
+        out: the run directory; `None`: the next free one below runs/.
+        progress: who is told.
+
+    Raises:
+        UnfreezeError: settings, data, network or weights are wrong (nothing has been written then), or the
+            training failed or was interrupted (the directory keeps a checkpoint).
+    """
+    began = time.monotonic()
+    options = settled(options, given)
+    check_settings(path, options, given=given, out=out)
+    architecture = architecture_of(options)
+    dataset = open_data(path, options)
+    check_options(msgspec.structs.replace(options, task=dataset.task))
+    check_metric(options.metric, task=dataset.task)
+    plan = plan_from_options(options, n_outputs=len(dataset.outputs), architecture=architecture)
+    data = study_data(path, dataset, options, progress)
+    scale = data.target_scale()
+    for note in data.notes:
+        progress.note(note)
+    progress.stage(f"Loading {architecture}")
+    loading = time.monotonic()
+    network = load_network(
+        architecture,
+        task=data.dataset.task,
+        outputs=data.dataset.outputs,
+        hidden=options.hidden,
+        size=options.size,
+        weights=weights_of(options),
+        pretrained=options.pretrained,
+        seed=options.seed,
+        target_mean=scale and scale[0],
+        target_std=scale and scale[1],
+        depth_range=data.depth_range,
+        prior_shift=_shift(data, options),
+    )
+    timing = Timing(scan_seconds=round(data.seconds, 3), load_seconds=round(time.monotonic() - loading, 3))
+    out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
+    device = Device(options.device, options.precision)
+    setup = _Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
+    record = _first_record(setup, timing)
+    claim(out, record)
+    write_text(out / "plan.toml", plan.to_toml())
+    write_json(out / "model.json", network.record)
+    return _train_and_finish(setup, record, progress, resume=False, began=began)
+
+
+def resume_run(out: Path, *, progress: Progress) -> Path:
+    """Continue an interrupted training from its checkpoint, with the settings it was started with.
+
+    Raises:
+        RunError: there is no interrupted run, or its pictures have changed since.
+    """
+    began = time.monotonic()
+    record = read_run(out)
+    if record.status == "done":
+        raise RunError(f'The run in "{out}" is finished; there is nothing to resume.')
+    options = record.config
+    path = Path(record.data.path)
+    data = study_data(path, open_data(path, options), options, progress)
+    if data.fingerprint != record.data.fingerprint:
+        raise RunError(
+            f'The pictures or labels in "{record.data.path}" have changed since the run began '
+            f"({record.data.n_images} then, {len(data.dataset.files)} now); train again with another --out."
+        )
+    model = read_json(out / "model.json", ModelRecord)
+    progress.stage(f"Rebuilding {model.architecture}")
+    network = load_network(
+        model.architecture,
+        task=model.task,
+        outputs=model.outputs,
+        hidden=model.hidden,
+        size=model.size[0],
+        pretrained=False,
+        seed=options.seed,
+        target_mean=model.target_mean,
+        target_std=model.target_std,
+        depth_range=model.depth_range,
+        prior_shift=model.prior_shift,
+    )
+    network.record = model
+    plan = Plan.from_toml(out / "plan.toml", layers=network.layers)
+    device = Device(options.device, options.precision)
+    setup = _Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
+    record = update(out, record, status="running")
+    return _train_and_finish(setup, record, progress, resume=True, began=began)
+
+
+def _train_and_finish(setup: _Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+    out = setup.out
+    resume = resume and (out / "checkpoints" / "last.safetensors").is_file()
+    try:
+        cursor = _fine_tune(setup, progress, resume=resume)
+    except InterruptedRunError:
+        update(out, record, status="interrupted")
+        raise InterruptedRunError(
+            f"Interrupted; the checkpoint is kept. Continue with: unfreeze train --resume --out {out}"
+        ) from None
+    except BaseException:
+        update(out, record, status="interrupted")
+        raise
+    progress.stage("Evaluating")
+    evaluating = time.monotonic()
+    save_network(setup.network, out)
+    write_json(out / "layers.json", cursor.layers)
+    metrics = evaluate_run(
+        setup.network, setup.data.dataset, setup.data.split, directory=out, device=setup.device.torch_device,
+        batch_size=setup.options.batch_size, seed=setup.options.seed,
+    )  # fmt: skip
+    now_seconds = time.monotonic()
+    timing = msgspec.structs.replace(
+        record.timing,
+        train_seconds=round(cursor.seconds, 3),
+        evaluate_seconds=round(now_seconds - evaluating, 3),
+        total_seconds=round(record.timing.total_seconds + now_seconds - began, 3),
+    )
+    update(out, record, status="done", phases=cursor.phases, timing=timing, metrics=metrics)
+    for leftover in (out / "checkpoints").glob("*"):
+        leftover.unlink()
+    (out / "checkpoints").rmdir()
+    return out
+
+
+def _fine_tune(setup: _Setup, progress: Progress, *, resume: bool) -> Cursor:
+    options, data, dataset = setup.options, setup.data, setup.data.dataset
+    targets = _train_targets(data)
+    n_outputs = len(dataset.outputs)
+    weights = class_weights(targets, task=dataset.task, n_outputs=n_outputs) if options.balance == "weights" else None
+    settings = LoopSettings(
+        train=data.split.train,
+        val=data.split.val,
+        batch_size=options.batch_size,
+        augment=options.augment,
+        views=options.views,
+        seed=options.seed,
+        metric=options.metric or PRIMARY[dataset.task],
+        clip=options.clip,
+        sampling=sampling_weights(targets, n_outputs=n_outputs) if options.balance == "sampling" else None,
+    )
+    model = setup.network.record
+    loss = loss_function(
+        dataset.task,
+        weights=weights,
+        label_smoothing=options.label_smoothing,
+        target_mean=model.target_mean or (0.0,),
+        target_std=model.target_std or (1.0,),
+        device=setup.device.torch_device,
+    )
+    return fine_tune(
+        setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
+        directory=setup.out, progress=progress, resume=resume,
+    )  # fmt: skip
+
+
+def _train_targets(data: StudiedData) -> np.ndarray:
+    targets: np.ndarray = data.dataset.targets[np.asarray(data.split.train)]
+    return targets
+
+
+def _shift(data: StudiedData, options: TrainOptions) -> tuple[float, ...] | None:
+    return prior_shift(
+        _train_targets(data),
+        task=data.dataset.task,
+        n_outputs=len(data.dataset.outputs),
+        balance=options.balance,
+    )
+
+
+def _first_record(setup: _Setup, timing: Timing) -> RunRecord:
+    dataset, split = setup.data.dataset, setup.data.split
+    return RunRecord(
+        status="running",
+        created=now(),
+        config=setup.options,
+        data=setup.data.record(),
+        classes=dataset.outputs,
+        split={side: tuple(dataset.files[i] for i in getattr(split, side)) for side in ("train", "val", "test")},
+        weights=setup.network.record.weights,
+        device=str(setup.device.torch_device),
+        precision=setup.device.precision,
+        primary_metric=setup.options.metric or PRIMARY[dataset.task],
+        timing=timing,
+        environment=environment(),
+        notes=setup.data.notes,
+    )
