@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unfreeze.api import Evaluation, Prediction, Run, check, load, plan_for, train
+    from unfreeze.api import Evaluation, Run, check, load, plan_for, train
     from unfreeze.backbones import layers_of
     from unfreeze.errors import (
         ConfigError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UnfreezeError,
         WeightsError,
     )
+    from unfreeze.evaluation import Prediction
     from unfreeze.freezing import apply_plan, param_groups
     from unfreeze.layers import Layers
     from unfreeze.plans import Phase, Plan, strategies
@@ -61,8 +62,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "unfreeze.api": ("Evaluation", "Prediction", "Run", "check", "load", "plan_for", "train"),
+    "unfreeze.api": ("Evaluation", "Run", "check", "load", "plan_for", "train"),
     "unfreeze.backbones": ("layers_of",),
+    "unfreeze.evaluation": ("Prediction",),
     "unfreeze.freezing": ("apply_plan", "param_groups"),
     "unfreeze.layers": ("Layers",),
     "unfreeze.plans": ("Phase", "Plan"),

@@ -114,14 +114,11 @@ class Layers:
         if not self.order:
             object.__setattr__(self, "order", tuple(names))
         assert self.stages, "layers have at least one stage"
-        assert [group.name for group in self.stages[-1].groups] == ["head"] == [self.stages[-1].name], (
-            "the head is last"
-        )
+        assert self.stages[-1].name == "head" == self.groups[-1].name, "the head is the last stage"
+        assert len(self.stages[-1].groups) == 1, "the head is one layer group"
         assert all(group.leaves for group in self.groups), "a layer group has leaves"
         for each in (names, self.order, [s.name for s in self.stages], [g.name for g in self.groups]):
-            assert len(set(each)) == len(each), (
-                f"names repeat: {sorted(n for n in each if each.count(n) > 1)}"
-            )
+            assert len(set(each)) == len(each), f"a name repeats in {each}"
         assert set(self.order) == set(names), f"order and leaves differ: {set(self.order) ^ set(names)}"
         parameters = [parameter.name for parameter in self.parameters]
         assert len(set(parameters)) == len(parameters), "a parameter belongs to two leaves"
@@ -226,7 +223,7 @@ class Layers:
                 first = next(i for i, name in enumerate(self.order) if name in named)
                 return self._head.union(self.order[first:])
             case "kind":
-                return self._by_kind[selector.name] or self._none_of_kind(selector.name)
+                return self._by_kind[selector.name] or self._nothing(f"kind:{selector.name}")
             case "leaf":
                 name = strip_wrappers(selector.name)
                 return frozenset({name}) if name in self._homes else self._nothing(name)
@@ -258,9 +255,10 @@ class Layers:
         name = strip_wrappers(name)
         if name == "head":
             return self._head
-        names_head = name.split(".")[0] == "head"  # a pattern reaches the attached head only by its name
-        paths = (leaf for leaf in self.order if names_head or leaf not in self._head)
-        found = frozenset(path for path in paths if path_matches(name, path))
+        root = name.partition(".")[0]
+        # A wildcard in front does not reach the attached head; a path that begins as the head's own does.
+        reached = (leaf for leaf in self.order if leaf not in self._head or leaf.partition(".")[0] == root)
+        found = frozenset(leaf for leaf in reached if path_matches(name, leaf))
         if found:
             return found
         units: tuple[Stage | LayerGroup, ...] = (*self.stages[:-1], *self.groups[:-1])
@@ -276,11 +274,6 @@ class Layers:
             f"Its stages are: {', '.join(stage.name for stage in self.stages)}."
         )
 
-    def _none_of_kind(self, kind: str) -> frozenset[str]:
-        raise SelectorError(
-            f'"kind:{kind}" matches nothing: {self.model} has no {kind} layers below its head.'
-        )
-
     def _cover(self, wanted: frozenset[str]) -> tuple[str, ...]:
         """Name a set of leaves by whole stages, then groups, then single leaves."""
         found: list[str] = []
@@ -293,9 +286,8 @@ class Layers:
                 if self._is_name_of(group.name, in_group):
                     found.append(group.name)
                 else:
-                    found += [
-                        self._leaf_selector(leaf.name) for leaf in group.leaves if leaf.name in in_group
-                    ]
+                    own = (leaf.name for leaf in group.leaves if leaf.name in in_group)
+                    found += [self._leaf_selector(leaf) for leaf in own]
         return tuple(found)
 
     def _leaf_selector(self, leaf: str) -> str:

@@ -62,7 +62,8 @@ def _kind_problems(options: TrainOptions) -> Iterator[str]:
             choices = _choices(field.type)
             if choices:
                 known = ", ".join(choices)
-                yield f'{flag(field.name)} must be one of {known}, but got "{value}".{did_you_mean(str(value), choices)}'
+                near = did_you_mean(str(value), choices)
+                yield f'{flag(field.name)} must be one of {known}, but got "{value}".{near}'
             else:
                 yield f"{flag(field.name)}: {str(error)[0].lower()}{str(error)[1:]} ({value!r})."
 
@@ -87,8 +88,19 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         yield f"--lr must be a number above 0, but got {options.lr}; the usual rate of a new head is 1e-3."
     if options.clip is not None and not (isfinite(options.clip) and options.clip > 0):
         yield f'--clip must be a number above 0, or "none" for no clipping, but got {options.clip}.'
+    if options.metric is not None:
+        yield from _metric_problem(options.metric, options.task)
     if not 0 <= options.label_smoothing < 1:
         yield f"--label-smoothing must be at least 0 and below 1, but got {options.label_smoothing}."
+
+
+def _metric_problem(metric: str, task: str) -> Iterator[str]:
+    from unfreeze.metrics import METRICS
+
+    known = [name for each, names in METRICS.items() if task in {"auto", each} for name in names]
+    if metric not in known:
+        where = "" if task == "auto" else f" with --task {task}"
+        yield f'--metric must be one of {", ".join(known)}{where}, but got "{metric}".{did_you_mean(metric, known)}'
 
 
 def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def one_hot(classes: list[int], n: int) -> np.ndarray:
     return np.eye(n)[classes] * 0.98 + 0.02 / n
 
 
-# -- names -----------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------
 
 
 def test_every_task_has_its_primary_metric_among_its_metrics() -> None:
@@ -52,16 +52,12 @@ def test_no_metric_given_is_the_primary_one() -> None:
 
 
 def test_an_unknown_metric_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(
-        ConfigError, match=r'no metric "acuracy". Did you mean "accuracy".*balanced_accuracy, macro'
-    ):
+    with pytest.raises(ConfigError, match=r'no metric "acuracy". Did you mean "accuracy".*balanced_accuracy, macro'):
         check_metric("acuracy", "classification")
 
 
 def test_a_metric_of_another_task_is_answered_with_that_task_and_the_metrics_of_this_one() -> None:
-    with pytest.raises(
-        ConfigError, match=r'"mae" is for regression tasks, but this task is classification.*accuracy'
-    ):
+    with pytest.raises(ConfigError, match=r'"mae" is for regression tasks, but this task is classification.*accuracy'):
         check_metric("mae", "classification")
     with pytest.raises(ConfigError, match='no metric "nonsense"'):
         score("nonsense", np.array([0]), np.array([[1.0, 0.0]]))
@@ -78,7 +74,7 @@ def test_better_follows_the_metrics_direction_and_anything_beats_nothing(name: s
     assert not is_better(name, math.nan, None)
 
 
-# -- values ----------------------------------------------------------------------------------------------------
+# -- values ------------------------------------------------------------------------------------
 
 
 def test_classification_metrics_have_their_textbook_values() -> None:
@@ -136,7 +132,7 @@ def test_the_components_behind_an_interval_average_to_the_value_with_ties_and_in
     assert split.influence.sum() == pytest.approx(0, abs=1e-12)
 
 
-# -- odd splits ------------------------------------------------------------------------------------------------
+# -- odd splits --------------------------------------------------------------------------------
 
 
 def test_a_class_missing_from_the_split_is_left_out_of_averages_also_when_it_is_predicted() -> None:
@@ -224,7 +220,7 @@ def test_what_is_predicted_may_be_decided_by_other_scores_than_the_probabilities
     assert found["log_loss"].value == pytest.approx(score("log_loss", truth, probable))
 
 
-# -- intervals -------------------------------------------------------------------------------------------------
+# -- intervals ---------------------------------------------------------------------------------
 
 
 def test_accuracy_has_wilsons_interval() -> None:
@@ -283,9 +279,7 @@ def test_intervals_are_the_same_each_time_and_hold_their_value() -> None:
         assert interval.low < interval.value < interval.high
 
 
-def coverage(
-    task: TaskName, name: str, draw: Callable[[], dict[str, Any]], *, true: float, n: int = 300
-) -> float:
+def coverage(task: TaskName, name: str, draw: Callable[[], dict[str, Any]], *, true: float, n: int = 300) -> float:
     from unfreeze.metrics.evaluating import _limits
 
     hits = 0
@@ -407,8 +401,6 @@ def test_ten_thousand_pictures_are_evaluated_without_a_matrix_of_pictures_by_pic
 
 
 def test_metrics_load_neither_torch_nor_scikit_learn_before_they_are_asked() -> None:
-    program = (
-        "import sys, unfreeze.metrics; print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
-    )
+    program = "import sys, unfreeze.metrics; print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - this interpreter, a fixed program
     assert result.stdout.strip() == "[]"

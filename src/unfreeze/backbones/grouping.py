@@ -22,7 +22,7 @@ from torch import nn
 from unfreeze.backbones.leaves import Grown, grow_leaves
 from unfreeze.backbones.ordering import Trace, trace, unwrap
 from unfreeze.errors import ModelError, SelectorError, did_you_mean, raise_together
-from unfreeze.layers import Layers, LayerGroup, Stage
+from unfreeze.layers import LayerGroup, Layers, Stage
 from unfreeze.selectors import parse_selector, path_matches
 
 __all__ = ["Grouping", "group_children", "group_patterns", "group_timm", "layers_from", "layers_of"]
@@ -99,7 +99,8 @@ def layers_from(
 
 def group_timm(backbone: nn.Module, names: Sequence[str]) -> Grouping:
     """Group parameters as timm does, at both grains; a layer group belongs to the stage of most of its parameters."""
-    fine, coarse = (_Matched(backbone, backbone.group_matcher(coarse=c)) for c in (False, True))
+    matcher: Any = backbone.group_matcher
+    fine, coarse = (_Matched(backbone, matcher(coarse=is_coarse)) for is_coarse in (False, True))
     members: dict[int, list[str]] = defaultdict(list)
     for name in names:
         members[fine.ids[name]].append(name)

@@ -7,6 +7,8 @@ classic recipe).
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +24,10 @@ class Head(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return one row of scores per image."""
-        scores: Tensor = super().forward(pool(features))
-        return scores
+        rows = pool(features)
+        for layer in self:
+            rows = layer(rows)
+        return rows
 
 
 def pool(features: Tensor) -> Tensor:
@@ -58,10 +62,10 @@ def make_head(n_features: int, *, n_outputs: int, hidden: int | None = None, see
     generator = torch.Generator().manual_seed(seed)
     sizes = [n_features, n_outputs] if hidden is None else [n_features, hidden, n_outputs]
     head = Head()
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         if len(head):
             head.append(nn.ReLU())
-        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+        layer = nn.Linear(fan_in, fan_out, device="meta").to_empty(device="cpu")  # drawn from the seed below
         is_last = len(head) == 2 * (len(sizes) - 2)
         # He et al. 2015 for the layer that a ReLU follows.
         std = WEIGHT_STD if is_last else (2.0 / fan_in) ** 0.5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -141,9 +141,7 @@ def _home_of_loose(parameter: _Owned, uses: Iterable[tuple[int, str]]) -> str | 
 def _leaf_names(members: Mapping[tuple[str, str], object]) -> dict[tuple[str, str], str]:
     """Shorten the leaves' paths by their wrapper prefixes, unless two would then be called the same."""
     short = {key: strip_wrappers(key[1]) or "weights" for key in members}
-    n_called = defaultdict(int)
-    for name in short.values():
-        n_called[name] += 1
+    n_called = Counter(short.values())
     # The same module in two groups, or two modules that differ in their wrappers only.
     return {key: name if n_called[name] == 1 else f"{name}@{key[0]}" for key, name in short.items()}
 

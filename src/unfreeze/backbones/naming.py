@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
-from timm.models import get_pretrained_cfg, is_model, list_pretrained
+from timm.models import get_deprecated_models, get_pretrained_cfg, is_model, list_pretrained
 
 from unfreeze.backbones.bundled import BUNDLED
 from unfreeze.errors import ModelError, did_you_mean
 
-__all__ = ["KnownModel", "architecture_of", "check_model_name", "known_models", "pretrained_settings", "run_directory"]
+__all__ = ["KnownModel", "check_model_name", "known_models", "plain_name", "pretrained_settings"]
 
 # What people call networks whose timm name says more: torchvision's, Keras's and the papers' names, squeezed.
 ALIASES = {
@@ -76,19 +75,17 @@ def check_model_name(name: str) -> str:
     """Return timm's name for what a user calls a network, before any weights load.
 
     Case, dashes and dots in a name do not matter: `ResNet-50` is resnet50. A timm pretrained tag is kept
-    (`resnet50.a1_in1k`). The directory of a run is returned as it is: its network is continued from.
+    (`resnet50.a1_in1k`); a deprecated name becomes the present one.
 
     Raises:
         ModelError: there is no such network; the nearest names are offered.
     """
-    if run_directory(name) is not None:
-        return name
     base, _, tag = name.strip().partition(".")
     resolved = _resolve(base) or (_resolve(name) if tag else None)
     if resolved is None:
         near = did_you_mean(name.lower().replace("-", "_"), _all_names())
         hint = near or " `unfreeze models` lists all."
-        raise ModelError(f'"{name}" is no network of timm {timm.__version__}, and no run directory.{hint}')
+        raise ModelError(f'"{name}" is no network of timm {timm.__version__}, and no run.{hint}')
     if tag and _resolve(base):
         full = f"{resolved}.{tag}"
         tags = [other for other in list_pretrained(f"{resolved}.*") if other.startswith(f"{resolved}.")]
@@ -99,15 +96,9 @@ def check_model_name(name: str) -> str:
     return resolved
 
 
-def architecture_of(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a timm name without its pretrained tag."""
     return name.partition(".")[0]
-
-
-def run_directory(name: str) -> Path | None:
-    """Return the directory if a name is that of one which holds a saved network."""
-    path = Path(name)
-    return path if (path / "model.json").is_file() and (path / "model.safetensors").is_file() else None
 
 
 def pretrained_settings(name: str) -> dict[str, Any]:
@@ -122,10 +113,11 @@ def _all_names() -> tuple[str, ...]:
 
 
 def _resolve(name: str) -> str | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # timm warns of deprecated names; they still work
-        if is_model(name):
-            return name
+    renamed = get_deprecated_models().get(name)
+    if renamed:
+        return str(renamed)
+    if is_model(name):
+        return name
     squeezed = _squeeze(name)
     return ALIASES.get(squeezed) or _by_squeezed().get(squeezed)
 

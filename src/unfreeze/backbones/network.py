@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from unfreeze.backbones.grouping import layers_from
 from unfreeze.backbones.heads import Head, pool
-from unfreeze.data.spec import InputSpec
+from unfreeze.backbones.ordering import trace
+from unfreeze.backbones.outputs import output_scores
+from unfreeze.data import InputSpec
 
 if TYPE_CHECKING:
+    from unfreeze.layers import Layers
     from unfreeze.records import ModelRecord
 
 __all__ = ["Network", "spec_of"]
@@ -31,8 +36,6 @@ class Network(nn.Module):
 
     mean: Tensor
     std: Tensor
-    target_mean: Tensor
-    target_std: Tensor
 
     def __init__(self, backbone: nn.Module, head: Head, *, record: ModelRecord, notes: tuple[str, ...] = ()) -> None:
         super().__init__()
@@ -41,15 +44,10 @@ class Network(nn.Module):
         self.record = record
         self.spec = spec_of(record)
         self.notes = notes
-        n_outputs = len(record.outputs)
         # In the record, so not in the weights: one home for each fact.
-        for name, values, shape in (
-            ("mean", [255.0 * v for v in record.mean], (1, 3, 1, 1)),
-            ("std", [255.0 * v for v in record.std], (1, 3, 1, 1)),
-            ("target_mean", record.target_mean or [0.0] * n_outputs, (1, n_outputs)),
-            ("target_std", record.target_std or [1.0] * n_outputs, (1, n_outputs)),
-        ):
-            self.register_buffer(name, torch.tensor(values).reshape(shape), persistent=False)
+        for name, values in {"mean": record.mean, "std": record.std}.items():
+            pixel_values = torch.tensor([255.0 * value for value in values])
+            self.register_buffer(name, pixel_values.reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, n_outputs); for regression the targets, standardised.
@@ -74,18 +72,13 @@ class Network(nn.Module):
         Probabilities that add up to 1 (classification), a probability for each label (multi-label), or values in
         the targets' own units (regression).
         """
-        return self.scores_of(self(images))
+        return output_scores(self(images), self.record)
 
-    def scores_of(self, logits: Tensor) -> Tensor:
-        """Turn logits of `forward` into what `scores` returns."""
-        logits = logits.float()
-        match self.record.task:
-            case "classification":
-                return logits.softmax(dim=1)
-            case "multilabel":
-                return logits.sigmoid()
-            case "regression":
-                return logits * self.target_std.float() + self.target_mean.float()
+    @functools.cached_property
+    def layers(self) -> Layers:
+        """Its stages, layer groups and leaves, measured at the size of its input."""
+        size = self.spec.size
+        return layers_from(self, trace(self, torch.zeros(1, 3, *size)), size=size)
 
 
 def spec_of(record: ModelRecord) -> InputSpec:
@@ -96,5 +89,6 @@ def spec_of(record: ModelRecord) -> InputSpec:
         std=record.std,
         interpolation=record.interpolation,
         crop=record.crop,
+        crop_pct=record.crop_pct,
         depth_range=record.depth_range,
     )

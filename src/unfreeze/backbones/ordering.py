@@ -8,6 +8,7 @@ attention), and the same trace gives the multiply-adds and the sizes of the outp
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -59,10 +60,8 @@ def trace(model: nn.Module, example: Any) -> Trace:
     Raises:
         ModelError: the network does not run on the example.
     """
-    try:
+    with contextlib.suppress(Exception):  # any network that needs values, not shapes alone, goes on below
         return _run(_meta_copy(model), example, device="meta")
-    except Exception:  # noqa: BLE001 - any network that needs values (not shapes alone) ends up here
-        pass
     try:
         return _run(copy.deepcopy(model).cpu(), example, device="cpu")
     except Exception as error:
@@ -93,7 +92,9 @@ def _meta_copy(model: nn.Module) -> nn.Module:
         for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False), *held]:
             if id(tensor) not in memo:
                 empty = torch.empty_like(tensor, device="meta", requires_grad=False)
-                memo[id(tensor)] = nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
+                memo[id(tensor)] = (
+                    nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
+                )
     return copy.deepcopy(model, memo)
 
 

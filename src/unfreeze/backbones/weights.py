@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unfreeze.errors import WeightsError
 from unfreeze.layers import strip_wrappers
 
-__all__ = ["fit_tensors", "load_file", "read_tensors", "sha256_of"]
+__all__ = ["fit_tensors", "load_tensors", "read_tensors", "sha256_of"]
 
 Tensors = Mapping[str, Tensor]
 
@@ -46,13 +46,13 @@ class _Fit:
         return len(self.missing) + len(self.misshaped) + len(self.unexpected)
 
 
-def load_file(backbone: nn.Module, path: Path) -> tuple[str, ...]:
-    """Load a weights file into a backbone and return notes on what was left out or assumed.
+def load_tensors(backbone: nn.Module, tensors: Tensors, *, source: str) -> tuple[str, ...]:
+    """Load the tensors of a file into a backbone and return notes on what was left out or assumed.
 
     Raises:
-        WeightsError: the file cannot be read safely, or its tensors do not fit.
+        WeightsError: the tensors do not fit.
     """
-    fitted, notes = fit_tensors(backbone, read_tensors(path), source=path.name)
+    fitted, notes = fit_tensors(backbone, tensors, source=source)
     backbone.load_state_dict(fitted, strict=False)
     return notes
 
@@ -79,7 +79,9 @@ def fit_tensors(backbone: nn.Module, tensors: Tensors, *, source: str) -> tuple[
             return fit.tensors, _ignored_note(fit.ignored, source)
     in_order = _in_order(wanted, tensors)
     if in_order is not None:
-        note = f"The tensors of {source} have other names than the network's; they were loaded in order, all shapes agree."
+        note = (
+            f"The tensors of {source} have other names than the network's; they were loaded in order, all shapes agree."
+        )
         return in_order.tensors, (note, *_ignored_note(in_order.ignored, source))
     raise WeightsError(_misfit(min(fits, key=lambda fit: fit.n_wrong), type(backbone).__name__, source))
 
@@ -207,7 +209,8 @@ def _misfit(fit: _Fit, architecture: str, source: str) -> str:
         if names
     ]
     return (
-        f"The tensors of {source} do not fit this {architecture}, neither by name ({len(fit.tensors)} do) nor in order; "
+        f"The tensors of {source} do not fit this {architecture}, neither by name ({len(fit.tensors)} do) "
+        "nor in order; "
         f"{'; '.join(parts)}. Give weights of the same architecture, or the --model that these belong to."
     )
 

@@ -37,14 +37,19 @@ class Answer:
     Attributes:
         payload: one JSON object, printed with `--json`.
         shown: texts and tables for people, printed without it.
+        as_json: which of the two was asked for.
     """
 
     payload: Mapping[str, Any]
     shown: Sequence[str | TableOf]
+    as_json: bool = False
 
 
 def print_answer(answer: Answer) -> None:
-    """Print an answer for people on stdout."""
+    """Print an answer on stdout, as it was asked for."""
+    if answer.as_json:
+        print_json(answer.payload)
+        return
     for part in answer.shown:
         if isinstance(part, str):
             print(part)
@@ -63,9 +68,7 @@ def _print_table(table: TableOf) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(
-        box=box.SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", pad_edge=False
-    )
+    drawn = Table(box=box.SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", pad_edge=False)
     for column in table.columns:
         drawn.add_column(
             column.title, justify="right" if column.right else "left", no_wrap=column.whole, overflow="fold"

@@ -29,6 +29,7 @@ def build_app() -> App:
         help="Fine-tune the last layers of pretrained image networks, and know which layers, at which rates, and why.",
         help_epilogue="Begin with `unfreeze demo`, or with `unfreeze train PICTURES/` where PICTURES/ holds one "
         "folder per class.",
+        help_format="plaintext",
         version=_version,
         default_parameter=Parameter(negative=()),
         group_parameters=Group("Parameters", sort_key=8),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer
-from unfreeze.cli.flags import DATA, DataFlags, JsonFlag, options_from
+from unfreeze.cli.flags import DataFlags, JsonFlag, options_from
 
 if TYPE_CHECKING:
     from unfreeze.auditing import Finding
@@ -21,7 +21,6 @@ def check(
     /,
     *,
     flags: Annotated[DataFlags | None, Parameter(name="*")] = None,
-    seed: Annotated[int, Parameter(group=DATA, help="Of the split in which leaks are looked for.")] = 0,
     json: JsonFlag = False,
 ) -> Answer:
     """Look for what is wrong with pictures and labels: coded findings, each with its remedy.
@@ -32,8 +31,9 @@ def check(
     from unfreeze.cli.progress import watching
 
     with watching() as progress:
-        findings = uf.check(data, progress=progress, seed=seed, **options_from(flags or {}))
+        findings = uf.check(data, progress=progress, **options_from(flags or {}))
     return Answer(
+        as_json=json,
         payload={"data": str(data), "findings": [_payload(finding) for finding in findings]},
         shown=[*(_text(finding) for finding in findings), _closing(data, len(findings))],
     )

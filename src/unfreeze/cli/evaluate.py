@@ -34,10 +34,9 @@ def evaluate(
 
     loaded = uf.load(run)
     with watching() as progress:
-        found = loaded.evaluate(
-            data, progress=progress, skip_unreadable=skip_unreadable, **options_from(flags or {})
-        )
+        found = loaded.evaluate(data, progress=progress, skip_unreadable=skip_unreadable, **options_from(flags or {}))
     return Answer(
+        as_json=json,
         payload={
             "run": str(run),
             "data": str(data),

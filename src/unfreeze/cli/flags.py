@@ -3,14 +3,15 @@
 They are total=False dictionaries: what is in one was given by the user, what is not has its default.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from unfreeze.records import TrainOptions
 
-__all__ = ["DataFlags", "JsonFlag", "TrainFlags", "options_from"]
+__all__ = ["DataFlags", "JsonFlag", "TrainFlags", "WholeNumber", "options_from"]
 
 DATA = Group("Data", sort_key=2)
 NETWORK = Group("Network", sort_key=3)
@@ -29,6 +30,15 @@ def _setting(field: str, group: Group, text: str) -> Parameter:
     return Parameter(group=group, help=text + shown)
 
 
+def _whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
+    """Read a whole number; the parser's own reading would round 1.5 to 2 without a word."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f'expected a whole number, but got "{tokens[0].value}".') from None
+
+
+WholeNumber = Annotated[int, Parameter(converter=_whole_number)]
 JsonFlag = Annotated[
     bool, Parameter(name="--json", group=OUTPUT, help="Print one JSON object on stdout.", show_default=False)
 ]
@@ -43,7 +53,9 @@ class DataFlags(TypedDict, total=False):
     ]
     target: Annotated[
         tuple[str, ...],
-        Parameter(group=DATA, help='A column of the table to learn; repeatable. [default: "label", else all 0/1 columns]'),
+        Parameter(
+            group=DATA, help='A column of the table to learn; repeatable. [default: "label", else all 0/1 columns]'
+        ),
     ]
     group: Annotated[
         str,
@@ -54,28 +66,22 @@ class DataFlags(TypedDict, total=False):
             "or a file-name pattern.",
         ),
     ]
-    split: Annotated[
-        str, _setting("split", DATA, "A column that says train, val or test. [default: split 70/15/15]")
-    ]
+    split: Annotated[str, _setting("split", DATA, "A column that says train, val or test. [default: split 70/15/15]")]
 
 
 class TrainFlags(DataFlags, total=False):
     """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
 
-    skip_unreadable: Annotated[
-        bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")
-    ]
-    model: Annotated[
-        str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")
-    ]
+    skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
+    model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
     weights: Annotated[
         Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
     ]
-    no_pretrained: Annotated[
-        bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)
+    no_pretrained: Annotated[bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)]
+    size: Annotated[
+        WholeNumber, _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own]")
     ]
-    size: Annotated[int, _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own]")]
-    hidden: Annotated[int, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
+    hidden: Annotated[WholeNumber, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
     strategy: Annotated[
         str,
         _setting(
@@ -85,7 +91,7 @@ class TrainFlags(DataFlags, total=False):
         ),
     ]
     plan: Annotated[Path, _setting("plan", PLAN, "A plan file (TOML) instead; `unfreeze plan --toml` writes one.")]
-    epochs: Annotated[int, _setting("epochs", PLAN, "Epochs in all.")]
+    epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
         float,
         _setting("lr", PLAN, "The head's rate; the others scale with it. [default: 1e-3; 1e-2 with --solver sgd]"),
@@ -94,7 +100,7 @@ class TrainFlags(DataFlags, total=False):
     patience: Annotated[
         int, _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]")
     ]
-    batch_size: Annotated[int, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
+    batch_size: Annotated[WholeNumber, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
     augment: Annotated[
         Literal["none", "light", "standard"],
         _setting("augment", TRAINING, "How much training pictures are varied."),
@@ -109,9 +115,7 @@ class TrainFlags(DataFlags, total=False):
     label_smoothing: Annotated[
         float, _setting("label_smoothing", TRAINING, "Share of certainty taken from the labels, 0 to 1.")
     ]
-    clip: Annotated[
-        float | None, _setting("clip", TRAINING, 'Largest norm of the gradient; "none" for no limit.')
-    ]
+    clip: Annotated[float | None, _setting("clip", TRAINING, 'Largest norm of the gradient; "none" for no limit.')]
     metric: Annotated[
         str,
         _setting(
@@ -120,7 +124,7 @@ class TrainFlags(DataFlags, total=False):
             "What picks the best epoch on validation. [default: balanced_accuracy, map or mae, by task]",
         ),
     ]
-    seed: Annotated[int, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
+    seed: Annotated[WholeNumber, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
     device: Annotated[Literal["auto", "cpu", "cuda"], _setting("device", MACHINE, "Where to compute.")]
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], _setting("precision", MACHINE, "How precisely; auto is fp32.")

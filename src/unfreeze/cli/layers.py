@@ -1,13 +1,15 @@
 """`unfreeze layers`: what a network consists of, and how to name it."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, Column, TableOf
-from unfreeze.cli.flags import NETWORK, JsonFlag
+from unfreeze.cli.flags import NETWORK, JsonFlag, WholeNumber
 from unfreeze.cli.wording import count_text
-from unfreeze.layers import LayerGroup, Layers
+
+if TYPE_CHECKING:
+    from unfreeze.layers import LayerGroup, Layers
 
 __all__ = ["layers"]
 
@@ -17,10 +19,11 @@ def layers(
     /,
     *,
     size: Annotated[
-        int | None, Parameter(group=NETWORK, help="Height and width of the input, px. [default: the network's own]")
+        WholeNumber | None,
+        Parameter(group=NETWORK, help="Height and width of the input, px. [default: the network's own]"),
     ] = None,
     hidden: Annotated[
-        int | None, Parameter(group=NETWORK, help="Units of a hidden layer in the head. [default: none]")
+        WholeNumber | None, Parameter(group=NETWORK, help="Units of a hidden layer in the head. [default: none]")
     ] = None,
     json: JsonFlag = False,
 ) -> Answer:
@@ -28,16 +31,13 @@ def layers(
     import unfreeze as uf
 
     found = uf.plan_for(model, size=size, hidden=hidden).layers
-    n_groups = len(found.groups) - 1
-    pixels = "" if found.size is None else f" at {found.size[1]}x{found.size[0]} px"
     return Answer(
+        as_json=json,
         payload=_payload(found),
         shown=[
-            f"{found.model}: {count_text(found.n_parameters)} parameters in {len(found.leaves)} layers, "
-            f"{len(found.stages) - 1} stages, {n_groups} layer groups and the head.",
+            _heading(found),
             TableOf(columns=_COLUMNS, rows=_rows(found)),
-            f'Multiply-adds are for one picture{pixels}. "Train from here on" is a selector for --strategy: '
-            "it trains that row and all below it. Any name in the table is a selector too.",
+            _legend(found),
         ],
     )
 
@@ -52,7 +52,22 @@ _COLUMNS = (
 )
 
 
-def _rows(found: Layers) -> list[list[str]]:
+def _heading(found: "Layers") -> str:
+    return (
+        f"{found.model}: {count_text(found.n_parameters)} parameters in {len(found.leaves)} layers, "
+        f"{len(found.stages) - 1} stages, {len(found.groups) - 1} layer groups and the head."
+    )
+
+
+def _legend(found: "Layers") -> str:
+    pixels = "" if found.size is None else f" at {found.size[1]}x{found.size[0]} px"
+    return (
+        f'Multiply-adds are for one picture{pixels}. "Train from here on" is a selector for --strategy: '
+        "it trains that row and all below it. Any name in the table is a selector too."
+    )
+
+
+def _rows(found: "Layers") -> list[list[str]]:
     rows = []
     n_stages, n_groups = len(found.stages), len(found.groups)
     seen = 0
@@ -60,19 +75,21 @@ def _rows(found: Layers) -> list[list[str]]:
         for index, group in enumerate(stage.groups):
             by_stage, by_group = n_stages - 1 - stage_index, n_groups - 1 - seen
             selector = f"stages:{by_stage}" if index == 0 else f"groups:{by_group}"
-            rows.append([
-                stage.name if index == 0 else "",
-                group.name,
-                str(len(group.leaves)),
-                count_text(_n_parameters(group)),
-                count_text(_n_macs(group)) if _n_macs(group) else "–",
-                selector if by_group else "head",
-            ])
+            rows.append(
+                [
+                    stage.name if index == 0 else "",
+                    group.name,
+                    str(len(group.leaves)),
+                    count_text(_n_parameters(group)),
+                    count_text(_n_macs(group)) if _n_macs(group) else "–",
+                    selector if by_group else "head",
+                ]
+            )
             seen += 1
     return rows
 
 
-def _payload(found: Layers) -> dict[str, Any]:
+def _payload(found: "Layers") -> dict[str, Any]:
     return {
         "model": found.model,
         "size": None if found.size is None else list(found.size),
@@ -86,7 +103,11 @@ def _payload(found: Layers) -> dict[str, Any]:
                         "n_parameters": _n_parameters(group),
                         "macs": _n_macs(group),
                         "leaves": [
-                            {"name": leaf.name, "kind": leaf.kind, "n_parameters": sum(p.n_elements for p in leaf.parameters)}
+                            {
+                                "name": leaf.name,
+                                "kind": leaf.kind,
+                                "n_parameters": sum(p.n_elements for p in leaf.parameters),
+                            }
                             for leaf in group.leaves
                         ],
                     }
@@ -98,9 +119,9 @@ def _payload(found: Layers) -> dict[str, Any]:
     }
 
 
-def _n_parameters(group: LayerGroup) -> int:
+def _n_parameters(group: "LayerGroup") -> int:
     return sum(parameter.n_elements for leaf in group.leaves for parameter in leaf.parameters)
 
 
-def _n_macs(group: LayerGroup) -> int:
+def _n_macs(group: "LayerGroup") -> int:
     return sum(leaf.macs for leaf in group.leaves)

@@ -51,7 +51,7 @@ def _worst(run: Run) -> tuple[list[Mapping[str, Any]], list[str]]:
         truth, predicted = predictions.shown(predictions.truth), predictions.shown(predictions.predicted)
         found = worst_confusions(truth, predicted, n=N_SHOWN)
         return (
-            [confusion._asdict() for confusion in found],
+            [to_builtins(confusion) for confusion in found],
             [f'"{c.truth}" taken for "{c.prediction}": {c.count} of {c.n_truth} pictures' for c in found],
         )
     if task == "multilabel":
@@ -67,21 +67,19 @@ def _worst_labels(predictions: Predictions) -> tuple[list[Mapping[str, Any]], li
     """Return the labels that are missed or wrongly found most often."""
     assert predictions.truth is not None
     has, says = predictions.truth > 0, predictions.predicted > 0
-    rows = [
-        {
-            "label": name,
-            "missed": int((has[:, k] & ~says[:, k]).sum()),
-            "wrongly_found": int((~has[:, k] & says[:, k]).sum()),
-            "n_truth": int(has[:, k].sum()),
-        }
-        for k, name in enumerate(predictions.outputs)
-    ]
-    rows = [row for row in rows if row["missed"] or row["wrongly_found"]]
-    rows = sorted(rows, key=lambda row: -row["missed"] - row["wrongly_found"])[:N_SHOWN]
-    return list(rows), [
-        f'"{row["label"]}" missed {row["missed"]} of {row["n_truth"]} times, wrongly found {row["wrongly_found"]} times'
-        for row in rows
-    ]
+    missed, extra, n_truth = (has & ~says).sum(axis=0), (says & ~has).sum(axis=0), has.sum(axis=0)
+    worst = [int(k) for k in (-(missed + extra)).argsort(kind="stable")[:N_SHOWN] if missed[k] + extra[k]]
+    names = predictions.outputs
+    return (
+        [
+            {"label": names[k], "missed": int(missed[k]), "wrongly_found": int(extra[k]), "n_truth": int(n_truth[k])}
+            for k in worst
+        ],
+        [
+            f'"{names[k]}" missed {missed[k]} of {n_truth[k]} times, wrongly found {extra[k]} times'
+            for k in worst
+        ],
+    )
 
 
 def _timing_text(timing: Timing) -> str:

@@ -1,14 +1,19 @@
 """`unfreeze plan`: what a training would do, before anything trains."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, Column, TableOf
-from unfreeze.cli.flags import NETWORK, OUTPUT, PLAN, JsonFlag
+from unfreeze.cli.flags import NETWORK, OUTPUT, PLAN, JsonFlag, WholeNumber
 from unfreeze.cli.wording import bytes_text, count_text, percent_text, rate_text
-from unfreeze.plans import PhaseSummary, summarise
+from unfreeze.options import check_options
+from unfreeze.records import TrainOptions
+
+if TYPE_CHECKING:
+    from unfreeze.plans import PhaseSummary
 
 __all__ = ["plan"]
 
@@ -21,18 +26,19 @@ def plan(
         str | None, Parameter(group=PLAN, help="A strategy's name or a selector. [default: head]")
     ] = None,
     plan: Annotated[Path | None, Parameter(group=PLAN, help="A plan file (TOML) instead.")] = None,
-    epochs: Annotated[int | None, Parameter(group=PLAN, help="Epochs in all. [default: 10]")] = None,
+    epochs: Annotated[WholeNumber | None, Parameter(group=PLAN, help="Epochs in all. [default: 10]")] = None,
     lr: Annotated[float | None, Parameter(group=PLAN, help="The head's rate. [default: 1e-3]")] = None,
     solver: Annotated[
         Literal["adamw", "sgd"] | None, Parameter(group=PLAN, help="The optimizer. [default: adamw]")
     ] = None,
     size: Annotated[
-        int | None, Parameter(group=NETWORK, help="Height and width of the input, px. [default: the network's own]")
+        WholeNumber | None,
+        Parameter(group=NETWORK, help="Height and width of the input, px. [default: the network's own]"),
     ] = None,
     hidden: Annotated[
-        int | None, Parameter(group=NETWORK, help="Units of a hidden layer in the head. [default: none]")
+        WholeNumber | None, Parameter(group=NETWORK, help="Units of a hidden layer in the head. [default: none]")
     ] = None,
-    batch_size: Annotated[int, Parameter(group=PLAN, help="For the estimate of memory.")] = 32,
+    batch_size: Annotated[WholeNumber, Parameter(group=PLAN, help="For the estimate of memory.")] = 32,
     toml: Annotated[
         bool,
         Parameter(group=OUTPUT, help="Print the plan as TOML, to edit and train with --plan.", show_default=False),
@@ -44,8 +50,9 @@ def plan(
     Below "computed once" stands the share of a picture's multiply-adds that lie before the first layer that trains.
     """
     import unfreeze as uf
+    from unfreeze.plans import summarise
 
-    given = {
+    given: dict[str, Any] = {
         "strategy": strategy,
         "plan": None if plan is None else str(plan),
         "epochs": epochs,
@@ -55,7 +62,9 @@ def plan(
         "hidden": hidden,
         "batch_size": batch_size,
     }
-    made = uf.plan_for(model, **{name: value for name, value in given.items() if value is not None})
+    options = {name: value for name, value in given.items() if value is not None}
+    check_options(TrainOptions(model=model, **options), given=frozenset(options))
+    made = uf.plan_for(model, **options)
     text = made.to_toml()
     phases = summarise(made, batch_size=batch_size)
     payload = {
@@ -66,8 +75,9 @@ def plan(
         "toml": text,
     }
     if toml:
-        return Answer(payload=payload, shown=[text.rstrip("\n")])
+        return Answer(as_json=json, payload=payload, shown=[text.rstrip("\n")])
     return Answer(
+        as_json=json,
         payload=payload,
         shown=[
             f"{made.layers.model}: {count_text(made.layers.n_parameters)} parameters, {made.epochs} epochs in all.",
@@ -90,7 +100,7 @@ _COLUMNS = (
 )
 
 
-def _row(phase: PhaseSummary) -> list[str]:
+def _row(phase: "PhaseSummary") -> list[str]:
     rates = rate_text(phase.max_lr)
     if phase.min_lr != phase.max_lr:
         rates = f"{rate_text(phase.min_lr)} to {rates}"
@@ -108,6 +118,5 @@ def _row(phase: PhaseSummary) -> list[str]:
     ]
 
 
-def _payload(phase: PhaseSummary) -> dict[str, Any]:
-    names = PhaseSummary.__dataclass_fields__
-    return {name: getattr(phase, name) for name in names}
+def _payload(phase: "PhaseSummary") -> dict[str, Any]:
+    return dataclasses.asdict(phase)

@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, Column, TableOf
-from unfreeze.cli.flags import OUTPUT, JsonFlag
+from unfreeze.cli.flags import OUTPUT, JsonFlag, WholeNumber
 from unfreeze.errors import ConfigError, DataError
 from unfreeze.records import write_text
 
@@ -30,7 +30,7 @@ def predict(
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="Write a table (.csv) or JSON (.json) instead of printing.")
     ] = None,
-    batch_size: Annotated[int, Parameter(group=OUTPUT, help="Pictures that are computed together.")] = 32,
+    batch_size: Annotated[WholeNumber, Parameter(group=OUTPUT, help="Pictures that are computed together.")] = 32,
     json: JsonFlag = False,
 ) -> Answer:
     """Predict pictures with a run's network.
@@ -48,12 +48,14 @@ def predict(
     payload = {"run": str(run), "n_images": len(found), "n_unreadable": len(unreadable), "predictions": rows}
     notes = [f"note: {_error_text(prediction)}" for prediction in unreadable]
     if out is None:
-        return Answer(payload=payload, shown=[_table(found), *notes])
+        return Answer(as_json=json, payload=payload, shown=[_table(found), *notes])
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, msgspec.json.encode(payload).decode() + "\n" if out.suffix == ".json" else _csv(found))
     n_predicted = len(found) - len(unreadable)
     return Answer(
-        payload={**payload, "out": str(out)}, shown=[f"{n_predicted} predictions written to {out}", *notes]
+        as_json=json,
+        payload={**payload, "out": str(out)},
+        shown=[f"{n_predicted} predictions written to {out}", *notes],
     )
 
 
@@ -93,7 +95,8 @@ def _decision_text(prediction: "Prediction") -> str:
     if isinstance(decision, Sequence):
         from unfreeze.evaluation import join_labels
 
-        return join_labels(decision)
+        joined: str = join_labels(decision)
+        return joined
     return f"{decision:.6g}"
 
 

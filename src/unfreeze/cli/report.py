@@ -23,6 +23,7 @@ def report(
     path = uf.load(run).report()
     methods = path.with_name("methods.txt")
     return Answer(
+        as_json=json,
         payload={"run": str(run), "report": str(path), "methods": str(methods)},
         shown=[f"Report:  {path}", f"Methods: {methods}"],
     )

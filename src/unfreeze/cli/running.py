@@ -1,6 +1,7 @@
 """From arguments to an exit code: parsing, errors in one style, signals, and what goes to stdout and stderr."""
 
 import contextlib
+import difflib
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from cyclopts import App, CycloptsError
-from cyclopts.exceptions import UnknownCommandError, UnknownOptionError, UnusedCliTokensError
+from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
 
 from unfreeze.cli.answer import Answer, print_answer, print_json
 from unfreeze.cli.application import build_app
@@ -20,6 +21,7 @@ from unfreeze.errors import ConfigError, InterruptedRunError, UnfreezeError, did
 __all__ = ["main"]
 
 FAILED, INTERRUPTED = 1, 130
+CLOSE = 0.7  # how alike a wrong option and the one offered must be, 0 to 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _sigterm_interrupts():
             answer = _call(tokens, as_json=as_json)
         if answer is not None:
-            print_json(answer.payload) if as_json else print_answer(answer)
+            print_answer(answer)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough, as `unfreeze models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -58,9 +60,7 @@ def _call(tokens: Sequence[str], *, as_json: bool) -> Answer | None:
     aside: Any = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with aside:
         try:
-            answer: Answer | None = app(
-                tokens, exit_on_error=False, print_error=False, result_action="return_value"
-            )
+            answer: Answer | None = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         except CycloptsError as error:
             raise ConfigError(_parse_error(error, app)) from None
     return answer
@@ -77,10 +77,14 @@ def _parse_error(error: CycloptsError, app: App) -> str:
         case UnknownOptionError():
             got = (error.token.keyword or error.token.value).split("=", 1)[0]
             known = [name for argument in error.argument_collection for name in argument.names]
-            near = did_you_mean(got.replace("_", "-"), [name for name in known if name.startswith("--")])
-            return f"There is no option {got}.{near} {see}"
+            near = difflib.get_close_matches(got, known, n=1, cutoff=CLOSE)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            return f"There is no option {got}.{hint} {see}"
         case UnusedCliTokensError() if error.unused_tokens:
             return f'Did not expect "{" ".join(error.unused_tokens)}". {see}'
+        case MissingArgumentError() if error.argument is not None:
+            given = error.keyword or error.argument.name
+            return f"{given} needs a value. {see}" if given.startswith("-") else f"{given} is missing. {see}"
         case _:
             return f"{str(error).strip()} {see}"
 
@@ -112,5 +116,5 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -23,7 +23,7 @@ def train(
     *,
     flags: Annotated[TrainFlags | None, Parameter(name="*")] = None,
     out: Annotated[
-        Path | None, Parameter(group=OUTPUT, help="The run directory. [default: runs/<data>-<strategy>-<n>]")
+        Path | None, Parameter(group=OUTPUT, help="The run directory. [default: runs/DATA-STRATEGY-N]")
     ] = None,
     resume: Annotated[
         bool,
@@ -42,4 +42,4 @@ def train(
 
     with watching() as progress:
         run = uf.train(data, out=out, resume=resume, progress=progress, **options_from(flags or {}))
-    return Answer(payload=outcome_payload(run), shown=outcome_text(run))
+    return Answer(as_json=json, payload=outcome_payload(run), shown=outcome_text(run))

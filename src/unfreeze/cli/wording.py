@@ -6,12 +6,15 @@ from unfreeze.records import Interval, Metrics
 
 __all__ = ["bytes_text", "count_text", "interval_text", "metrics_text", "percent_text", "rate_text", "time_text"]
 
+LONGEST_PLAIN = 10_000  # counts below it are written out
+MINUTE, HOUR = 60, 3600  # seconds
+LONGEST_EXACT = 9.95  # seconds; from here on tenths say nothing
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def count_text(n: float) -> str:
     """Return a count in at most four characters and a unit: 2562 → "2,562", 3372610 → "3.37 M"."""
-    if n < 10_000:
+    if n < LONGEST_PLAIN:
         return f"{n:,.0f}"
     size, unit = next(step for step in _STEPS if n >= step[0])
     return f"{n / size:.3g} {unit}"
@@ -33,14 +36,14 @@ def rate_text(lr: float) -> str:
 
 def time_text(seconds: float) -> str:
     """Return a duration: 7.31 → "7.3 s", 42 → "42 s", 125 → "2:05 min", 3720 → "1:02 h"."""
-    if seconds < 9.95:
+    if seconds < LONGEST_EXACT:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    if whole < 60:
+    if whole < MINUTE:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+    if whole < HOUR:
+        return f"{whole // MINUTE}:{whole % MINUTE:02d} min"
+    return f"{whole // HOUR}:{whole % HOUR // MINUTE:02d} h"
 
 
 def percent_text(share: float | None) -> str:

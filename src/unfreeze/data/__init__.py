@@ -1,12 +1,15 @@
 """Images and labels in: folders and tables, splits, decoding, views and batches.
 
-The names load their modules when they are first used, so that the command starts at once.
+The names load their modules when they are first used, so that only those who need torch load it.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+# Not lazy: the module has the function's name, and importing it later would put the module in its place.
+from unfreeze.data.scan import scan
 
 if TYPE_CHECKING:
     from unfreeze.data.dataset import (
@@ -18,10 +21,10 @@ if TYPE_CHECKING:
     )
     from unfreeze.data.decode import read_image
     from unfreeze.data.listing import IMAGE_EXTENSIONS, find_images
-    from unfreeze.data.loading import Batch, batches
+    from unfreeze.data.loading import Batch, ViewMemory, batches
     from unfreeze.data.opening import open_dataset
     from unfreeze.data.ordering import epoch_order
-    from unfreeze.data.scan import Fingerprint, depth_range, near_duplicates, scan
+    from unfreeze.data.scan import Fingerprint, depth_range, near_duplicates
     from unfreeze.data.spec import InputSpec
     from unfreeze.data.split import Split, split_dataset
     from unfreeze.data.views import make_view
@@ -33,6 +36,7 @@ __all__ = [
     "Fingerprint",
     "InputSpec",
     "Split",
+    "ViewMemory",
     "align_outputs",
     "batches",
     "check_trainable",
@@ -56,6 +60,7 @@ _MODULE_OF = {
     "Fingerprint": "scan",
     "InputSpec": "spec",
     "Split": "split",
+    "ViewMemory": "loading",
     "align_outputs": "dataset",
     "batches": "loading",
     "check_trainable": "dataset",
@@ -68,7 +73,6 @@ _MODULE_OF = {
     "near_duplicates": "scan",
     "open_dataset": "opening",
     "read_image": "decode",
-    "scan": "scan",
     "split_dataset": "split",
 }
 

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 SIDES = ("train", "val", "test")
+N_REASONS = 5  # unreadable pictures that an error explains one by one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,14 +110,16 @@ def drop_unreadable(dataset: Dataset, fingerprints: Sequence[Fingerprint], *, sk
     bad = [f for f in fingerprints if f.error is not None]
     if not bad:
         return dataset
-    named = name_some(f'"{f.file}" ({f.error})' for f in bad)
+    reasons = "".join(f"\n  {f.error}" for f in bad[:N_REASONS])
+    more = f"\n  and {len(bad) - N_REASONS} more" if len(bad) > N_REASONS else ""
+    if len(bad) == len(dataset):
+        raise DataError(f"None of the {len(bad)} pictures can be read:{reasons}{more}")
     if not skip:
         raise DataError(
-            f"{len(bad)} of {len(dataset)} pictures cannot be read: {named}. "
+            f"{len(bad)} of {len(dataset)} pictures cannot be read:{reasons}{more}\n"
             "Mend or remove them, or go on without them by --skip-unreadable."
         )
-    if len(bad) == len(dataset):
-        raise DataError(f"None of the {len(bad)} pictures can be read: {named}.")
+    named = name_some(f.file for f in bad)
     rest = dataset.subset([i for i, f in enumerate(fingerprints) if f.error is None])
     if lost := set(dataset.splits or ()) - set(rest.splits or ()):
         raise DataError(
@@ -182,9 +185,7 @@ def align_outputs(dataset: Dataset, outputs: Sequence[str]) -> Dataset:
     extra = [name for name in dataset.outputs if name not in known]
     notes = (f"Columns that the network does not predict are left out: {name_some(extra)}.",) if extra else ()
     columns = [dataset.outputs.index(name) for name in wanted]
-    return replace(
-        dataset, outputs=wanted, targets=dataset.targets[:, columns], notes=(*dataset.notes, *notes)
-    )
+    return replace(dataset, outputs=wanted, targets=dataset.targets[:, columns], notes=(*dataset.notes, *notes))
 
 
 def check_trainable(dataset: Dataset) -> None:
@@ -204,9 +205,7 @@ def check_trainable(dataset: Dataset) -> None:
     if dataset.task == "classification":
         raise_together(_class_problems(dataset), DataError)
         return
-    flat = [
-        name for i, name in enumerate(dataset.outputs) if np.all(dataset.targets[:, i] == dataset.targets[0, i])
-    ]
+    flat = [name for i, name in enumerate(dataset.outputs) if np.all(dataset.targets[:, i] == dataset.targets[0, i])]
     if len(flat) == len(dataset.outputs) or (flat and dataset.task == "regression"):
         raise DataError(
             f"The target never varies in {name_some(flat)}: all {len(dataset)} pictures have the same value. "
@@ -237,10 +236,9 @@ def _drawn_sides(dataset: Dataset) -> tuple[str, ...]:
 def _class_problems(dataset: Dataset) -> list[str]:
     names = [name for name, count in dataset.counts.items() if count]
     if len(names) < 2:  # noqa: PLR2004 - telling apart takes two
-        return [
-            f"Expected at least two classes; all {len(dataset)} pictures are of {name_some(names)}. "
-            "Each class needs a folder of its own, or its own value in the label column. " + " ".join(dataset.notes)
-        ]
+        advice = "Each class needs a folder of its own, or its own value in the label column."
+        what = f"Expected at least two classes; all {len(dataset)} pictures are of {name_some(names)}."
+        return [" ".join((what, advice, *dataset.notes))]
     pool = dataset.targets
     if dataset.splits is not None:
         pool = pool[np.array(dataset.splits) == "train"]
@@ -250,8 +248,6 @@ def _class_problems(dataset: Dataset) -> list[str]:
     if not short:
         return []
     where = "" if dataset.splits is None else " in train"
-    return [
-        f"Expected at least {len(sides)} pictures of every class{where} (for {', '.join(sides)}); "
-        f"{len(short)} of {len(dataset.outputs)} classes have fewer: {name_some(short, n=10)}. "
-        "Add pictures, or remove or merge these classes."
-    ]
+    what = f"Expected at least {len(sides)} pictures of every class{where} (for {', '.join(sides)})"
+    who = f"{len(short)} of {len(dataset.outputs)} classes have fewer: {name_some(short, n=10)}"
+    return [f"{what}; {who}. Add pictures, or remove or merge these classes."]

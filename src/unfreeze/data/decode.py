@@ -21,14 +21,13 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageChops, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, PpmImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from unfreeze.data.deep import (
     FULL_16_BIT,
@@ -37,12 +36,16 @@ from unfreeze.data.deep import (
     is_deep_png,
     is_tiff,
     read_deep_png,
+    read_deep_tiff,
     read_tiff,
     refuse_frames,
     refuse_size,
 )
-from unfreeze.data.pixels import Pixels, oriented
+from unfreeze.data.pixels import Pixels
 from unfreeze.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["decode", "read_bytes", "read_image"]
 
@@ -56,6 +59,7 @@ FORMATS = (
     "PPM",
 )  # all of Pillow's would include EPS, which starts a program
 WHITE = 255
+BITS_PER_BYTE = 8
 DICOM_AT = slice(128, 132)
 
 
@@ -105,10 +109,8 @@ def decode(payload: bytes, *, name: str) -> Pixels:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(
-            f'"{name}" is too large to be read: {error} Scale it down or cut it into tiles.'
-        ) from error
-    except Exception as error:  # noqa: BLE001 - on damaged bytes decoders raise nearly everything there is
+        raise ImageError(f'"{name}" is too large to be read: {error} Scale it down or cut it into tiles.') from error
+    except Exception as error:  # on damaged bytes decoders raise nearly everything there is
         raise ImageError(
             f'"{name}" is damaged or cut off: {str(error) or type(error).__name__}. Replace it or leave it out.'
         ) from error
@@ -123,7 +125,7 @@ def _decode(payload: bytes, name: str) -> Pixels:
         image = Image.open(io.BytesIO(payload), formats=FORMATS)
     except UnidentifiedImageError:
         if is_tiff(payload):  # fractions in colour, five channels and more: Pillow knows none of them
-            return _turned(read_tiff(payload, name), _tiff_orientation(payload))
+            return read_tiff(payload, name)
         raise ImageError(
             f'"{name}" is not a picture of a known format, or its beginning is damaged (known: '
             f"{', '.join(FORMATS)}, MPO, DICOM). Convert it to PNG or leave it out."
@@ -134,12 +136,12 @@ def _decode(payload: bytes, name: str) -> Pixels:
         if n_frames > 1:
             refuse_frames(n_frames, name)
         if is_deep_png(payload):
-            return _turned(read_deep_png(payload, name), _exif_orientation(image))
+            return read_deep_png(payload, name).turned(_exif_orientation(image))
         if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_deep_colour(image):
-            return _turned(read_tiff(payload, name), _exif_orientation(image))
+            return read_deep_tiff(payload, image, name)
         _refuse_deep_ppm(image, name)
         image.load()  # before EXIF is asked for: Pillow turns TIFF upright itself, and then says so
-        return _turned(_pixels(image, name), _exif_orientation(image))
+        return _pixels(image, name).turned(_exif_orientation(image))
 
 
 def _pixels(image: Image.Image, name: str) -> Pixels:
@@ -176,20 +178,6 @@ def _deep_grey(image: Image.Image, name: str) -> Pixels:
     return Pixels(name, values[:, :, None], image.mode, str(image.format), alpha=alpha, full_range=full_range)
 
 
-def _turned(pixels: Pixels, orientation: int) -> Pixels:
-    if orientation == 1:
-        return pixels
-    alpha = None if pixels.alpha is None else oriented(pixels.alpha, orientation).astype(np.float32)
-    return Pixels(
-        pixels.name,
-        oriented(pixels.values, orientation),
-        pixels.mode,
-        pixels.format,
-        alpha=alpha,
-        full_range=pixels.full_range,
-    )
-
-
 def _count_frames(image: Image.Image) -> int:
     """Count the pages or frames that are pictures of their own."""
     n_frames: int = getattr(image, "n_frames", 1)
@@ -211,31 +199,21 @@ def _is_deep_colour(image: TiffImagePlugin.TiffImageFile) -> bool:
     CMYK stays with Pillow: ink has a fixed full scale, so its upper 8 bits are all that RGB could show.
     """
     bits = image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))
-    return len(bits) > 1 and max(bits) > 8 and image.mode != "CMYK"  # noqa: PLR2004 - bits a byte
+    return len(bits) > 1 and max(bits) > BITS_PER_BYTE and image.mode != "CMYK"
 
 
 def _refuse_deep_ppm(image: Image.Image, name: str) -> None:
     """Raise ImageError for colour of more than 8 bits in a PPM, which Pillow would cut."""
-    args = image.tile[0].args if image.format == "PPM" and image.tile else ()
+    args = image.tile[0].args if isinstance(image, PpmImagePlugin.PpmImageFile) else ()
     if image.mode in {"RGB", "RGBA"} and any(isinstance(arg, int) and arg > WHITE for arg in args or ()):
-        raise ImageError(
-            f'"{name}" is a PPM of more than 8 bits a colour, which is not read. Save it as 16-bit PNG.'
-        )
+        raise ImageError(f'"{name}" is a PPM of more than 8 bits a colour, which is not read. Save it as 16-bit PNG.')
 
 
 def _exif_orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001 - a damaged EXIF block raises anything, and does not make the pixels unreadable
+    except Exception:  # noqa: BLE001 - a damaged EXIF block raises anything, and leaves the pixels readable
         return 1
-
-
-def _tiff_orientation(payload: bytes) -> int:
-    from tifffile import TiffFile
-
-    with TiffFile(io.BytesIO(payload)) as file:
-        tag = file.pages[0].tags.get(int(ExifTags.Base.Orientation))
-        return int(tag.value) if tag else 1
 
 
 class _Silence:

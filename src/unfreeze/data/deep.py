@@ -1,13 +1,22 @@
-"""Pictures that Pillow would cut to 8 bits or cannot open: 16-bit colour PNG, and deep colour or odd TIFF."""
+"""Pictures that Pillow would cut to 8 bits or cannot open: 16-bit colour PNG and TIFF, fractions, many channels.
+
+Of 16-bit colour Pillow keeps the upper byte of each value. It has another reader for the other byte order,
+which keeps the lower one: a file is decoded twice, and both are put together. That way all of its
+compressions and interlacings are read. What it cannot open at all is left to tifffile.
+"""
 
 from __future__ import annotations
 
 import io
 import logging
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from unfreeze.data.pixels import Pixels
 from unfreeze.errors import ImageError
@@ -15,7 +24,7 @@ from unfreeze.errors import ImageError
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-__all__ = ["is_deep_png", "is_tiff", "read_deep_png", "read_tiff", "refuse_size"]
+__all__ = ["is_deep_png", "is_tiff", "read_deep_png", "read_deep_tiff", "refuse_frames", "read_tiff", "refuse_size"]
 
 # tifffile logs what is wrong with a damaged file; we raise it instead.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -24,6 +33,13 @@ MAX_PIXELS = 178_956_970  # Pillow's own limit for what must be a decompression 
 MAX_CHANNELS = 4
 FULL_16_BIT = (0.0, 65535.0)
 PNG_MODES = {2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}  # by the colour type in the header
+OTHER_BYTE = {  # the reader for the byte that each of Pillow's own leaves out; N is this machine's order
+    f"{kind};16{own}": f"{kind};16{other}"
+    for kind in ("RGB", "RGBA")
+    for own, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
+}
+N_COLOURS = 3
+ORIENTATION = 274  # the tag's number
 PHOTOMETRIC_WHITE_IS_ZERO, PHOTOMETRIC_BLACK_IS_ZERO, PHOTOMETRIC_RGB = 0, 1, 2
 REDUCED_OR_MASK = 0b101  # NewSubfileType bits: a thumbnail or a mask of another page
 
@@ -48,21 +64,37 @@ def refuse_size(n_pixels: int, name: str) -> None:
 
 
 def read_deep_png(payload: bytes, name: str) -> Pixels:
-    """Decode a PNG of 16 bits a channel through torchvision (libpng), in full depth, not turned upright."""
-    import torch
-    from torchvision.io import ImageReadMode, decode_png
-
-    buffer = torch.frombuffer(bytearray(payload), dtype=torch.uint8)
-    values = decode_png(buffer, mode=ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
+    """Decode a PNG of 16 bits a channel with colour or alpha, in full depth, not turned upright."""
+    mode = PNG_MODES[payload[25]]
+    if mode == "LA;16":  # four bytes a pixel: grey and opacity, the upper byte first
+        upper, lower = np.split(_bytes_as(payload, "PNG", {"LA;16B": "RGBA"})[:, :, [0, 2, 1, 3]], 2, axis=2)
+    else:
+        upper, lower = _bytes_as(payload, "PNG", {}), _bytes_as(payload, "PNG", OTHER_BYTE)
+    values = _joined(upper, lower)
     alpha = None
-    if values.shape[2] in (2, 4):
-        alpha = (values[:, :, -1] / FULL_16_BIT[1]).astype(np.float32)
-        values = values[:, :, :-1]
-    return Pixels(name, values, PNG_MODES[payload[25]], "PNG", alpha=alpha, full_range=FULL_16_BIT)
+    if mode in {"LA;16", "RGBA;16"}:
+        values, alpha = values[:, :, :-1], (values[:, :, -1] / FULL_16_BIT[1]).astype(np.float32)
+    return Pixels(name, values, mode, "PNG", alpha=alpha, full_range=FULL_16_BIT)
+
+
+def read_deep_tiff(payload: bytes, image: TiffImageFile, name: str) -> Pixels:
+    """Decode a TIFF of 16-bit colour, in full depth, upright; `image` is what Pillow opened of it.
+
+    Raises:
+        ImageError: as `read_tiff`.
+    """
+    if {_raw_mode(tile) for tile in image.tile} <= set(OTHER_BYTE):
+        # Pillow turns a TIFF upright when it loads it
+        values = _joined(_bytes_as(payload, "TIFF", {}), _bytes_as(payload, "TIFF", OTHER_BYTE))
+        alpha = None
+        if values.shape[2] > N_COLOURS:
+            values, alpha = values[:, :, :-1], (values[:, :, -1] / FULL_16_BIT[1]).astype(np.float32)
+        return Pixels(name, values, f"{image.mode};16", "TIFF", alpha=alpha, full_range=FULL_16_BIT)
+    return read_tiff(payload, name)  # in planes, or with opacity multiplied in
 
 
 def read_tiff(payload: bytes, name: str) -> Pixels:
-    """Decode a TIFF of one page through tifffile, in full depth, not turned upright.
+    """Decode a TIFF of one page through tifffile, in full depth, upright.
 
     Raises:
         ImageError: several pages, more than four channels, an unusual colour space or compression.
@@ -76,8 +108,9 @@ def read_tiff(payload: bytes, name: str) -> Pixels:
         page = pages[0]
         refuse_channels(page.samplesperpixel, name)
         refuse_size(page.imagelength * page.imagewidth, name)
-        values = _channels_last(page, name)
-        return _pixels(values, page, name)
+        pixels = _pixels(_channels_last(page, name), page, name)
+        tag = page.tags.get(ORIENTATION)
+        return pixels.turned(int(tag.value) if tag else 1)
 
 
 def refuse_frames(n_frames: int, name: str) -> None:
@@ -95,6 +128,27 @@ def refuse_channels(n_channels: int, name: str) -> None:
             f'"{name}" has {n_channels} channels; at most {MAX_CHANNELS} (colour and opacity) are read, because '
             "a pretrained network sees three. Choose three of them and save those as an RGB picture."
         )
+
+
+def _bytes_as(payload: bytes, form: str, raw_modes: Mapping[str, str]) -> npt.NDArray[np.uint8]:
+    """Decode with other readers of raw pixels than Pillow would choose; (height, width, channels)."""
+    with Image.open(io.BytesIO(payload), formats=[form]) as image:
+        assert isinstance(image, ImageFile.ImageFile)
+        image.tile = [tile._replace(args=_with_raw_mode(tile, raw_modes)) for tile in image.tile]
+        return np.asarray(image)
+
+
+def _raw_mode(tile: Any) -> str:
+    return str(tile.args if isinstance(tile.args, str) else tile.args[0])
+
+
+def _with_raw_mode(tile: Any, raw_modes: Mapping[str, str]) -> Any:
+    raw_mode = raw_modes.get(_raw_mode(tile), _raw_mode(tile))
+    return raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:])
+
+
+def _joined(upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    return (upper.astype(np.uint16) << 8) | lower
 
 
 def _channels_last(page: TiffPage, name: str) -> npt.NDArray[np.generic]:
@@ -120,18 +174,14 @@ def _channels_last(page: TiffPage, name: str) -> npt.NDArray[np.generic]:
 
 def _pixels(values: npt.NDArray[np.generic], page: Any, name: str) -> Pixels:
     if values.dtype.kind not in "uif" or values.dtype == np.int8:
-        raise ImageError(
-            f'"{name}" has pixels of the type {values.dtype}, which are not read. Save it as 8 or 16 bit.'
-        )
+        raise ImageError(f'"{name}" has pixels of the type {values.dtype}, which are not read. Save it as 8 or 16 bit.')
     full_range = full_range_of(values)
     if page.photometric == PHOTOMETRIC_WHITE_IS_ZERO and values.dtype.kind == "u":
-        values = np.iinfo(values.dtype).max - values
-    n_channels, n_colours = values.shape[2], 3 if page.photometric == PHOTOMETRIC_RGB else 1
+        values = _inverted(values)
+    n_channels, n_colours = values.shape[2], N_COLOURS if page.photometric == PHOTOMETRIC_RGB else 1
     kind = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[n_channels]
     if n_channels < n_colours or n_channels - n_colours > 1:
-        raise ImageError(
-            f'"{name}" is a TIFF of {n_channels} channels that are neither grey nor RGB. Save it as RGB.'
-        )
+        raise ImageError(f'"{name}" is a TIFF of {n_channels} channels that are neither grey nor RGB. Save it as RGB.')
     mode = f"{kind};{8 * values.dtype.itemsize}{'F' if values.dtype.kind == 'f' else ''}"
     alpha = None
     if n_channels > n_colours:
@@ -139,9 +189,12 @@ def _pixels(values: npt.NDArray[np.generic], page: Any, name: str) -> Pixels:
     return Pixels(name, values, mode, "TIFF", alpha=alpha, full_range=full_range)
 
 
-def _opacity(
-    values: npt.NDArray[Any], page: Any
-) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.float32] | None]:
+def _inverted(values: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+    inverted: npt.NDArray[np.generic] = np.iinfo(values.dtype).max - values
+    return inverted
+
+
+def _opacity(values: npt.NDArray[Any], page: Any) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.float32] | None]:
     """Split the last channel off; it is opacity only where the file says so."""
     colours, extra = values[:, :, :-1], values[:, :, -1]
     kinds = [int(kind) for kind in page.extrasamples]

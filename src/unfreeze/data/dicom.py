@@ -99,7 +99,8 @@ def _windowed(values: npt.NDArray[Any], dataset: Any) -> npt.NDArray[np.uint8] |
         seen = apply_windowing(values, dataset)
     else:
         return None
-    return np.rint(np.clip((seen - low) / (high - low), 0, 1) * WHITE).astype(np.uint8)
+    share: npt.NDArray[np.float64] = np.clip((seen - low) / (high - low), 0, 1)
+    return np.rint(share * WHITE).astype(np.uint8)
 
 
 def _first(value: Any) -> float:

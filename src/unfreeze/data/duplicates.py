@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from unfreeze.data.fingerprint import Fingerprint
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unfreeze.data.fingerprint import Fingerprint
+from typing import Any
 
 __all__ = ["near_duplicates"]
 
 MAX_BITS = 4  # METHODS.md, trap 28: at 8 of 64, unlike pictures of one kind are joined
 BANDS = ((0, 13), (13, 13), (26, 13), (39, 13), (52, 12))  # first bit and number of bits of five bands
-MIN_CORRELATION = (
-    0.997  # of thumbnails: copies reach 0.9973 (half size, JPEG 50), unlike solar cells at most 0.996
-)
+MIN_CORRELATION = 0.997  # of thumbnails: copies reach 0.9973 (half size, JPEG 50), unlike solar cells at most 0.996
 N_CHANNELS = 3
 
 
@@ -101,12 +103,13 @@ def _agree(one: npt.NDArray[np.float32], many: npt.NDArray[np.float32]) -> npt.N
     return (_correlation(one, many) >= MIN_CORRELATION) & (_correlation(pattern, patterns) >= MIN_CORRELATION)
 
 
-def _without_cast(thumbs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _without_cast(thumbs: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     channels = thumbs.reshape(len(thumbs), -1, N_CHANNELS)
-    return (channels - channels.mean(axis=1, keepdims=True)).reshape(len(thumbs), -1)
+    without: npt.NDArray[Any] = channels - channels.mean(axis=1, keepdims=True)
+    return without.reshape(len(thumbs), -1)
 
 
-def _correlation(one: npt.NDArray[np.float32], many: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _correlation(one: npt.NDArray[Any], many: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     a, b = one - one.mean(axis=1, keepdims=True), many - many.mean(axis=1, keepdims=True)
     norms = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     correlation: npt.NDArray[np.float32] = (a * b).sum(axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)

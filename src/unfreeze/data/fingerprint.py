@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["THUMB_SIDE", "Fingerprint", "depth_range"]
 
@@ -52,11 +55,7 @@ def depth_range(fingerprints: Iterable[Fingerprint]) -> tuple[float, float] | No
     """
     lows, highs = [], []
     for fingerprint in fingerprints:
-        if (
-            fingerprint.error is None
-            and fingerprint.depth_min is not None
-            and fingerprint.depth_max is not None
-        ):
+        if fingerprint.error is None and fingerprint.depth_min is not None and fingerprint.depth_max is not None:
             lows.append(fingerprint.depth_min)
             highs.append(fingerprint.depth_max)
     return (min(lows), max(highs)) if lows else None

@@ -72,9 +72,7 @@ def class_layout(listing: Listing) -> Layout:
         )
     elif outside:
         notes.append(f"The {len(outside)} pictures outside the folder {name_some(sorted(top))} are taken for train.")
-    files, classes, folders, sides = (
-        zip(*rows, strict=True) if rows else ((), (), (), ())
-    )
+    files, classes, folders, sides = zip(*rows, strict=True) if rows else ((), (), (), ())
     notes += _odd_classes(listing, classes, folders, has_splits=bool(top))
     return Layout(
         files=files,

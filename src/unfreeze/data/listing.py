@@ -12,7 +12,23 @@ from unfreeze.errors import DataError
 __all__ = ["IMAGE_EXTENSIONS", "Listing", "find_images", "is_hidden", "list_folder"]
 
 IMAGE_EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .gif .mpo .dcm .ppm .pgm .pbm".split()
+    {
+        ".bmp",
+        ".dcm",
+        ".gif",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".mpo",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
 )
 
 # Left behind by macOS, Windows, NAS boxes and file systems; names with a leading dot are hidden anyway.

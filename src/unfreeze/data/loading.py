@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,12 +14,14 @@ import torch
 
 from unfreeze.data.decode import read_image
 from unfreeze.data.scan import n_usable_cores
-from unfreeze.data.spec import Augment, InputSpec
 from unfreeze.data.views import check_augment, make_view
 from unfreeze.errors import ConfigError, ImageError, UnfreezeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from unfreeze.data.dataset import Dataset
+    from unfreeze.data.spec import Augment, InputSpec
 
 __all__ = ["N_BATCHES_AHEAD", "Batch", "ViewMemory", "batches"]
 
@@ -138,9 +139,7 @@ class _ViewMaker:
             return kept
         try:
             image = read_image(path, depth_range=self.spec.depth_range)
-            made = make_view(
-                image, self.spec, augment=self.augment, seed=self.seed, key=file, index=self.view
-            )
+            made = make_view(image, self.spec, augment=self.augment, seed=self.seed, key=file, index=self.view)
         except UnfreezeError:
             raise
         except Exception as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,13 @@ class Pixels:
             scaled = WHITE + (scaled - WHITE) * self.alpha[:, :, None]
         return _three_channels(np.rint(scaled).astype(np.uint8))
 
+    def turned(self, orientation: int) -> Pixels:
+        """Return the picture turned upright by an EXIF orientation."""
+        if orientation == 1:
+            return self
+        alpha = None if self.alpha is None else oriented(self.alpha, orientation).astype(np.float32)
+        return replace(self, values=oriented(self.values, orientation), alpha=alpha)
+
     def _scaled(self, depth_range: tuple[float, float] | None) -> npt.NDArray[np.floating]:
         """Return the values in 0..255, clipped."""
         if self.values.dtype == np.uint8:
@@ -80,20 +88,19 @@ class Pixels:
             return np.zeros(self.values.shape, np.float32)
         # float64 where a large offset would swallow the differences in float32
         dtype = np.float32 if self.values.dtype == np.uint16 else np.float64
-        return np.clip((self.values.astype(dtype) - low) * (WHITE / (high - low)), 0, WHITE)
+        values: npt.NDArray[Any] = self.values.astype(dtype)
+        return np.clip((values - low) / (high - low), 0, 1) * WHITE
 
     def _range(self, depth_range: tuple[float, float] | None) -> tuple[float, float]:
         depth = self.depth  # refuses NaN also where a range is given
-        if depth_range is not None:
-            return depth_range
-        if self.full_range is not None:
-            return self.full_range
+        known = depth_range or self.full_range
+        if known is not None:
+            return known
+        assert depth is not None
         raise ImageError(
-            f'"{self.name}" ({self.mode}) has values from {depth[0]:g} to {depth[1]:g}, and nothing says which '
-            "of them are black and white: the model was trained on 8-bit pictures. Convert the picture as those "
-            "were, or train on pictures of this kind."
-            if depth
-            else f'"{self.name}" has no range.'
+            f'"{self.name}" ({self.mode}) has values from {depth[0]:g} to {depth[1]:g}, and nothing says '
+            "which of them are black and white: the model was trained on 8-bit pictures. Convert the picture "
+            "as those were, or train on pictures of this kind."
         )
 
 

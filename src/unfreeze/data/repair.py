@@ -12,7 +12,7 @@ __all__ = ["Cover", "Move", "Unit", "cover_sides", "fill_train"]
 TRAIN = 0
 # Covered first: without train nothing is learned; of the others test, whose figure is reported.
 ORDER = (0, 2, 1)
-MAX_SWAP_CANDIDATES = 64  # bounds the search for exchanges, which is quadratic
+MAX_CANDIDATES = 64  # bounds the searches for exchanges, which are quadratic
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class Cover:
     edges: tuple[tuple[float, float], ...]
 
 
-def cover_sides(units: Sequence[Unit], sides: list[int], *, cover: Cover) -> tuple[list[int], list[Move]]:
+def cover_sides(
+    units: Sequence[Unit], sides: list[int], *, cover: Cover, fixed: int | None = None
+) -> tuple[list[int], list[Move]]:
     """Return the sides after the moves and exchanges that bring missing labels to them, and the moves.
 
     Every step lowers the price of what is missing, so it ends; rare labels come first, since they leave
@@ -65,8 +67,9 @@ def cover_sides(units: Sequence[Unit], sides: list[int], *, cover: Cover) -> tup
         units: all units that may be moved.
         sides: the side of each unit.
         cover: what is wanted.
+        fixed: a unit that stays where it is.
     """
-    state = _State(units, list(sides), cover)
+    state = _State(units, list(sides), cover, fixed)
     moves: list[Move] = []
     while step := (state.best_move() or state.best_swap()):
         for move in step:
@@ -78,8 +81,8 @@ def cover_sides(units: Sequence[Unit], sides: list[int], *, cover: Cover) -> tup
 def fill_train(units: Sequence[Unit], sides: list[int], *, cover: Cover, share: float) -> tuple[list[int], list[Move]]:
     """Return the sides after moving units to train while it holds less than half, and the moves.
 
-    Only few and large groups can leave train so small. What the other sides hold of any label stays
-    covered.
+    Only few and large groups can leave train so small. Where a side is left without a label by this, a
+    smaller unit takes the place of the one that went; nothing that was covered is given up.
 
     Args:
         units: all units that may be moved.
@@ -87,39 +90,40 @@ def fill_train(units: Sequence[Unit], sides: list[int], *, cover: Cover, share: 
         cover: what is wanted.
         share: how much of all pictures train should come near to.
     """
-    state = _State(units, list(sides), cover)
+    sizes = [len(unit.members) for unit in units]
+    now = list(sides)
     moves: list[Move] = []
-    n_pictures = sum(len(unit.members) for unit in units)
-    n_train = sum(len(unit.members) for unit, side in zip(units, sides, strict=True) if side == TRAIN)
-    while 2 * n_train < n_pictures:
-        options = [
-            Move(index, side, TRAIN)
-            for index, side in enumerate(state.sides)
-            if side != TRAIN and state.change([Move(index, side, TRAIN)]) <= 0
-        ]
-        if not options:
+    while 2 * (n_train := _n_train(sizes, now)) < sum(sizes):
+        wanted = share * sum(sizes) - n_train
+        options = [Move(index, side, TRAIN) for index, side in enumerate(now) if side != TRAIN]
+        options.sort(key=lambda move: (abs(sizes[move.unit] - wanted), units[move.unit].position))
+        price = _State(units, now, cover).price()
+        for option in options[:MAX_CANDIDATES]:
+            trial = [TRAIN if index == option.unit else side for index, side in enumerate(now)]
+            trial, more = cover_sides(units, trial, cover=cover, fixed=option.unit)
+            if _State(units, trial, cover).price() <= price and _n_train(sizes, trial) > n_train:
+                now, moves = trial, [*moves, option, *more]
+                break
+        else:
             break
-        wanted = share * n_pictures - n_train
-        best = min(options, key=lambda move: (abs(len(units[move.unit].members) - wanted), units[move.unit].position))
-        state.apply(best)
-        moves.append(best)
-        n_train += len(units[best.unit].members)
-    return state.sides, _net(moves)
+    return now, _net(moves)
 
 
 class _State:
     """The counts of labels on each side while units move."""
 
-    def __init__(self, units: Sequence[Unit], sides: list[int], cover: Cover) -> None:
+    def __init__(self, units: Sequence[Unit], sides: list[int], cover: Cover, fixed: int | None = None) -> None:
         self.units = units
         self.sides = sides
         self.cover = cover
+        self.fixed = fixed
         self.counts = np.zeros(cover.prices.shape, dtype=np.int64)
         self.units_of: dict[int, list[int]] = {}
         for index, unit in enumerate(units):
             for label, count in unit.labels.items():
                 self.counts[sides[index], label] += count
-                self.units_of.setdefault(label, []).append(index)
+                if index != fixed:
+                    self.units_of.setdefault(label, []).append(index)
 
     def apply(self, move: Move) -> None:
         """Take a unit to another side."""
@@ -128,6 +132,10 @@ class _State:
         for label, count in self.units[move.unit].labels.items():
             self.counts[move.source, label] -= count
             self.counts[move.target, label] += count
+
+    def price(self) -> float:
+        """Return what all that is missing costs."""
+        return float(self.cover.prices[self.counts == 0].sum())
 
     def change(self, moves: Sequence[Move]) -> float:
         """Return by how much the price of what is missing would grow."""
@@ -155,8 +163,8 @@ class _State:
         """Return the best exchange of two units for the first missing label that one helps, or nothing."""
         for side, label in self._missing():
             ranked = []
-            here = [index for index, where in enumerate(self.sides) if where == side][:MAX_SWAP_CANDIDATES]
-            for unit in self.units_of.get(label, [])[:MAX_SWAP_CANDIDATES]:
+            here = [index for index, where in enumerate(self.sides) if where == side and index != self.fixed][:MAX_CANDIDATES]
+            for unit in self.units_of.get(label, [])[:MAX_CANDIDATES]:
                 source = self.sides[unit]
                 for other in here:
                     swap = [Move(unit, source, side), Move(other, side, source)]
@@ -190,6 +198,10 @@ class _State:
         distance = max(low - first.position, first.position - high, 0.0)
         n_pictures = sum(len(self.units[move.unit].members) for move in moves)
         return self.change(moves), n_pictures, -float(surplus), distance
+
+
+def _n_train(sizes: Sequence[int], sides: Sequence[int]) -> int:
+    return sum(size for size, side in zip(sizes, sides, strict=True) if side == TRAIN)
 
 
 def _net(moves: Sequence[Move]) -> list[Move]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,8 +14,12 @@ from PIL import Image
 from unfreeze.data.decode import decode, read_bytes
 from unfreeze.data.duplicates import near_duplicates
 from unfreeze.data.fingerprint import THUMB_SIDE, Fingerprint, depth_range
-from unfreeze.data.pixels import Pixels
 from unfreeze.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from unfreeze.data.pixels import Pixels
 
 __all__ = ["Fingerprint", "depth_range", "n_usable_cores", "near_duplicates", "scan"]
 

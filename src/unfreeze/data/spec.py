@@ -14,6 +14,7 @@ Crop = Literal["squash", "center"]
 Augment = Literal["none", "light", "standard"]
 
 N_CHANNELS = 3
+N_SIDES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,14 @@ class InputSpec:
 
 def _problems(spec: InputSpec) -> list[str]:
     problems = []
-    if len(spec.size) != 2 or any(side < 1 for side in spec.size):  # noqa: PLR2004 - height and width
+    if len(spec.size) != N_SIDES or any(side < 1 for side in spec.size):
         problems.append(f"size must be (height, width), each at least 1 pixel, but got {spec.size}.")
     if len(spec.mean) != N_CHANNELS or len(spec.std) != N_CHANNELS:
         problems.append(f"mean and std must have {N_CHANNELS} values, but got {spec.mean} and {spec.std}.")
     if any(value <= 0 for value in spec.std):
         problems.append(f"std must be above 0 in every channel, but got {spec.std}.")
     if spec.interpolation not in get_args(Interpolation):
-        problems.append(
-            f'interpolation must be one of {get_args(Interpolation)}, but got "{spec.interpolation}".'
-        )
+        problems.append(f'interpolation must be one of {get_args(Interpolation)}, but got "{spec.interpolation}".')
     if spec.crop not in get_args(Crop):
         problems.append(f'crop must be one of {get_args(Crop)}, but got "{spec.crop}".')
     if not 0 < spec.crop_pct <= 1:

@@ -85,7 +85,14 @@ def split_dataset(dataset: Dataset, *, clusters: Iterable[Sequence[int]] = (), s
     parts = [tuple(np.flatnonzero(sides == side).tolist()) for side in range(3)]
     if empty := [name for name, part in zip(SIDES, parts, strict=True) if not part]:
         raise DataError(f"No picture is left for {' and '.join(empty)}. Add pictures, or another split.")
-    return Split(*parts, notes=tuple(notes), sha256=_sha256(dataset, sides), moved=tuple(sorted(moved)))
+    return Split(
+        train=parts[0],
+        val=parts[1],
+        test=parts[2],
+        notes=tuple(notes),
+        sha256=_sha256(dataset, sides),
+        moved=tuple(sorted(moved)),
+    )
 
 
 def _draw(
@@ -108,7 +115,7 @@ def _draw(
         sides[list(unit.members)] = side
     notes = [_move_note(dataset, units, for_classes, _repair_reason(dataset))] if for_classes else []
     if for_train:
-        notes.append(_move_note(dataset, units, for_train, "train holds at least half of the pictures, if it can"))
+        notes.append(_move_note(dataset, units, for_train, "train holds half of the pictures, where it can"))
     changed = [i for i, (old, new) in enumerate(zip(start, final, strict=True)) if old != new]
     return notes, [member for i in changed for member in units[i].members]
 
@@ -176,9 +183,9 @@ def _prices(dataset: Dataset, units: Sequence[Unit], free: tuple[int, ...]) -> n
     prices[list(free)] = 1.0
     dear = 3.0 * n_labels + 1
     if dataset.task != "classification":
-        # A label on fewer units than sides cannot be everywhere: it stays where its hash put it.
+        # A label on fewer units than sides cannot be everywhere: it is only kept in train.
         n_units = np.bincount([label for unit in units for label in unit.labels], minlength=n_labels)
-        prices[:, n_units < len(free)] = 0.0
+        prices[1:, n_units < len(free)] = 0.0
     else:
         prices[0] = dear
     prices[list(free), 0] = dear * n_labels
@@ -191,14 +198,13 @@ def _repair_reason(dataset: Dataset) -> str:
         "multilabel": "every label is",
         "regression": "values below and above the median are",
     }[dataset.task]
-    return f"{what} on every side"
+    return f"{what} on every side, where it can be"
 
 
 def _move_note(dataset: Dataset, units: Sequence[Unit], moves: Sequence[Move], reason: str) -> str:
     n_pictures = sum(len(units[move.unit].members) for move in moves)
     named = name_some(
-        f"{dataset.files[units[move.unit].members[0]]} ({SIDES[move.source]} to {SIDES[move.target]})"
-        for move in moves
+        f"{dataset.files[units[move.unit].members[0]]} ({SIDES[move.source]} to {SIDES[move.target]})" for move in moves
     )
     what = "picture was" if n_pictures == 1 else "pictures were"
     units_text = "" if n_pictures == len(moves) else f" in {len(moves)} groups"

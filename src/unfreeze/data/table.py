@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -198,8 +197,6 @@ def _inside(name: str) -> str | None:
 
     Only the name is judged: a link in the folder that points elsewhere is the user's own.
     """
-    if os.name == "nt" or PureWindowsPath(name).drive:
-        name = name.replace("\\", "/")
     inner = posixpath.normpath(name)
     if name.startswith("/") or PureWindowsPath(name).drive or inner == ".." or inner.startswith("../"):
         return None
@@ -207,26 +204,31 @@ def _inside(name: str) -> str | None:
 
 
 def _on_disk(root: Path, name: str, listings: dict[Path, dict[str, str]]) -> str | None:
-    """Return the name of an existing file: as given, with Windows's "\\", or in other Unicode form."""
+    r"""Return the name of an existing file: as given, with Windows's "\", or in other Unicode form."""
     for candidate in dict.fromkeys((name, posixpath.normpath(name.replace("\\", "/")))):
         if candidate.startswith(("/", "../")):
             continue
-        if (root / candidate).is_file():
+        if _is_file(root / candidate):
             return candidate
         # macOS writes "é" as two code points, tables mostly as one.
         folder, _, last = candidate.rpartition("/")
         parent = root / folder
         if not candidate.isascii() and parent.is_dir():
             if parent not in listings:
-                listings[parent] = {unicodedata.normalize("NFC", entry): entry for entry in os.listdir(parent)}
+                listings[parent] = {unicodedata.normalize("NFC", entry.name): entry.name for entry in parent.iterdir()}
             if entry := listings[parent].get(unicodedata.normalize("NFC", last)):
                 return f"{folder}/{entry}" if folder else entry
     return None
 
 
-def _splits(
-    table: Table, files: Sequence[str], split: str | None
-) -> tuple[tuple[str, ...] | None, list[str], str]:
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows, say: a cell that holds no name
+        return False
+
+
+def _splits(table: Table, files: Sequence[str], split: str | None) -> tuple[tuple[str, ...] | None, list[str], str]:
     """Return the side of each row, the problems, and the note that tells where it comes from."""
     name = split or (SPLIT_COLUMN if SPLIT_COLUMN in table.columns else None)
     if name is not None:

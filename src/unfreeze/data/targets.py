@@ -105,10 +105,10 @@ def encode(columns: Sequence[Column], *, task: TaskName, where: Callable[[int], 
         numbers = np.array([read(text) for text in column.texts], dtype=np.float64)
         values.append(numbers.astype(np.float32))
         wrong = np.flatnonzero(~np.isfinite(numbers))
-        empty = [row for row in wrong if is_missing(column.texts[row], missing)]
+        empty = [row for row in wrong.tolist() if is_missing(column.texts[row], missing)]
         problems += _empty_cells(column, empty, where)
-        if other := [row for row in wrong if not is_missing(column.texts[row], missing)]:
-            named = name_some(f'"{column.texts[row]}" ({where(int(row))})' for row in other)
+        if other := [row for row in wrong.tolist() if not is_missing(column.texts[row], missing)]:
+            named = name_some(f'"{column.texts[row]}" ({where(row)})' for row in other)
             comma = any("," in (column.texts[row] or "") for row in other)
             hint = " Decimals are written with a point." if comma and task == "regression" else ""
             problems.append(f'{len(other)} values of "{column.name}" are not {expected}: {named}.{hint}')
@@ -186,9 +186,7 @@ def _class_order(name: str) -> tuple[float, str]:
 def _empty_cells(column: Column, rows: Sequence[int], where: Callable[[int], str]) -> list[str]:
     if not rows:
         return []
-    return [
-        f'{len(rows)} values of "{column.name}" are missing or NaN: {name_some(where(int(row)) for row in rows)}.'
-    ]
+    return [f'{len(rows)} values of "{column.name}" are missing or NaN: {name_some(where(int(row)) for row in rows)}.']
 
 
 def _number(text: Text) -> float:

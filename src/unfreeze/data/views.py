@@ -23,6 +23,7 @@ from unfreeze.errors import ConfigError, did_you_mean
 __all__ = ["AUGMENTS", "check_augment", "make_view", "view_rng"]
 
 WHITE = 255
+SHARE_MIRRORED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +99,23 @@ def _evaluation_view(image: torch.Tensor, spec: InputSpec) -> torch.Tensor:
     (height, width), (rows, columns) = spec.size, image.shape[-2:]
     scale = max(height / rows, width / columns) / spec.crop_pct
     size = max(height, round(rows * scale)), max(width, round(columns * scale))
-    return transforms.center_crop(_resized(image, size, spec), list(spec.size))
+    view: torch.Tensor = transforms.center_crop(_resized(image, size, spec), list(spec.size))
+    return view
 
 
 def _resized(image: torch.Tensor, size: tuple[int, int], spec: InputSpec) -> torch.Tensor:
     if tuple(image.shape[-2:]) == size:
         return image
     mode = InterpolationMode(spec.interpolation)
-    return transforms.resize(image, list(size), interpolation=mode, antialias=True)
+    resized: torch.Tensor = transforms.resize(image, list(size), interpolation=mode, antialias=True)
+    return resized
 
 
-def _varied_view(
-    image: torch.Tensor, spec: InputSpec, recipe: _Recipe, rng: np.random.Generator
-) -> torch.Tensor:
+def _varied_view(image: torch.Tensor, spec: InputSpec, recipe: _Recipe, rng: np.random.Generator) -> torch.Tensor:
     """Crop, resize, then the rest at the small size. Every draw is made, so that recipes share their stream."""
     top, left, height, width = _box(image, spec, recipe, rng)
     view = _resized(image[:, top : top + height, left : left + width], spec.size, spec)
-    if rng.random() < 0.5:  # noqa: PLR2004 - half of the views
+    if rng.random() < SHARE_MIRRORED:
         view = transforms.horizontal_flip(view)
     degrees = rng.uniform(-recipe.degrees, recipe.degrees)
     if recipe.degrees:
@@ -128,9 +129,7 @@ def _varied_view(
     return view
 
 
-def _box(
-    image: torch.Tensor, spec: InputSpec, recipe: _Recipe, rng: np.random.Generator
-) -> tuple[int, int, int, int]:
+def _box(image: torch.Tensor, spec: InputSpec, recipe: _Recipe, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Draw (top, left, height, width) of a crop.
 
     Shares are of what the evaluation view shows, so that the aspect ratio varies around the one that the

@@ -46,9 +46,7 @@ def write_evidence(
     index = tuple(
         msgspec.structs.replace(
             mistake,
-            thumbnail=_write_thumbnail(
-                folder / f"worst-{i:02d}.jpg", root / mistake.file, depth_range=depth_range
-            ),
+            thumbnail=_write_thumbnail(folder / f"worst-{i:02d}.jpg", root / mistake.file, depth_range=depth_range),
         )
         for i, mistake in enumerate(worst_mistakes(predictions, n=n), start=1)
     )

@@ -63,41 +63,54 @@ def worst_mistakes(predictions: Predictions, *, n: int = 24) -> tuple[Mistake, .
         n: how many at most.
     """
     assert predictions.truth is not None, "mistakes need truths"
-    truths, guesses = predictions.shown(predictions.truth), predictions.shown(predictions.predicted)
-    if predictions.task == "regression":
-        difference = predictions.predicted - predictions.truth
-        spread = np.maximum(predictions.truth.std(axis=0), 1e-12) if len(predictions) else 1.0
-        target = np.argmax(np.abs(difference) / spread, axis=1) if len(predictions) else []
-        rows = np.arange(len(predictions))
-        severity = np.abs(difference / spread)[rows, target]
-        order = [int(i) for i in np.argsort(-severity, kind="stable")[:n] if severity[i] > 0]
-        return tuple(
-            Mistake(
-                file=predictions.files[i],
-                truth=truths[i],
-                prediction=guesses[i],
-                error=float(difference[i, target[i]]),
-            )
-            for i in order
-        )
-    confidence = _confidence_in_wrong(predictions)
-    order = [int(i) for i in np.argsort(-confidence, kind="stable")[:n] if confidence[i] >= 0]
+    errors = _errors(predictions) if predictions.task == "regression" else None
+    confidence = None if errors is not None else _confidence_in_wrong(predictions)
+    severity = confidence if confidence is not None else _severity(predictions)
+    order = [int(i) for i in np.argsort(-severity, kind="stable")[:n] if severity[i] > 0]
+    truths = predictions.shown(predictions.truth[order], digits=4)
+    guesses = predictions.shown(predictions.predicted[order], digits=4)
     return tuple(
         Mistake(
-            file=predictions.files[i], truth=truths[i], prediction=guesses[i], confidence=float(confidence[i])
+            file=predictions.files[i],
+            truth=truth,
+            prediction=guess,
+            confidence=None if confidence is None else float(confidence[i]),
+            error=None if errors is None else float(errors[i]),
         )
-        for i in order
+        for i, truth, guess in zip(order, truths, guesses, strict=True)
     )
 
 
+def _severity(predictions: Predictions) -> np.ndarray:
+    """Return (n,) how far off the worst target of each picture is, in units of the targets' spreads."""
+    severity: np.ndarray = np.abs(_relative_errors(predictions)).max(axis=1, initial=0.0)
+    return severity
+
+
+def _errors(predictions: Predictions) -> np.ndarray:
+    """Return (n,) the error of the target that is furthest off, in its units."""
+    assert predictions.truth is not None
+    relative = np.abs(_relative_errors(predictions))
+    worst = relative.argmax(axis=1) if len(predictions) else np.zeros(0, dtype=int)
+    difference: np.ndarray = predictions.predicted - predictions.truth
+    return difference[np.arange(len(predictions)), worst]
+
+
+def _relative_errors(predictions: Predictions) -> np.ndarray:
+    assert predictions.truth is not None
+    spread = predictions.truth.std(axis=0) if len(predictions) else 1.0
+    relative: np.ndarray = (predictions.predicted - predictions.truth) / np.where(spread > 0, spread, 1.0)
+    return relative
+
+
 def _confidence_in_wrong(predictions: Predictions) -> np.ndarray:
-    """Return (n,) how sure the network was of what is wrong; -1 where nothing is."""
+    """Return (n,) how sure the network was of what is wrong; 0 where nothing is."""
     truth, predicted, scores = predictions.truth, predictions.predicted, predictions.scores
     assert truth is not None
     if predictions.task == "classification":
         chosen = scores[np.arange(len(predicted)), predicted]
-        return np.where(truth == predicted, -1.0, chosen)
+        return np.where(truth == predicted, 0.0, chosen)
     wrong = (truth > 0) != (predicted > 0)
     sure = np.where(predicted > 0, scores, 1 - scores)
-    found: np.ndarray = np.where(wrong, sure, -1.0).max(axis=1, initial=-1.0)
+    found: np.ndarray = np.where(wrong, sure, 0.0).max(axis=1, initial=0.0)
     return found

@@ -37,9 +37,7 @@ def predict(network: Network, batches: Iterable[Batch], *, device: torch.device 
     return scores
 
 
-def predict_outputs(
-    network: nn.Module, batches: Iterable[Batch], *, device: torch.device | None = None
-) -> np.ndarray:
+def predict_outputs(network: nn.Module, batches: Iterable[Batch], *, device: torch.device | None = None) -> np.ndarray:
     """Return the raw outputs (logits; standardised values) for all pictures of the batches, computed in fp32.
 
     The arguments are those of `predict`; so is the returned array's form.

@@ -93,7 +93,7 @@ class Predictions:
             outputs=tuple(outputs),
             files=tuple(files),
             splits=None if splits is None else tuple(splits),
-            truth=truth if truth is None or task != "regression" else truth.reshape(len(files), -1),
+            truth=truth if truth is None or task != "regression" else truth.reshape(len(files), len(outputs)),
             predicted=predicted,
             scores=scores,
         )
@@ -116,21 +116,19 @@ class Predictions:
             scores=self.scores[kept],
         )
 
-    def shown(self, values: np.ndarray) -> list[str]:
-        """Return truths or predictions as text: a class, labels joined by "|", a value, or `a=1, b=2`."""
+    def shown(self, values: np.ndarray, *, digits: int = 7) -> list[str]:
+        """Return truths or predictions as text: a class, labels joined by "|", a value, or `a=1, b=2`.
+
+        `digits` are the significant ones of a value; 7 are all that float32 tells.
+        """
         if self.task == "classification":
             return [self.outputs[int(k)] for k in values]
         if self.task == "multilabel":
-            return [
-                join_labels([name for name, on in zip(self.outputs, row, strict=True) if on])
-                for row in values
-            ]
+            return [join_labels([name for name, on in zip(self.outputs, row, strict=True) if on]) for row in values]
+        texts = [[_number(value, digits=digits) for value in row] for row in values]
         if len(self.outputs) == 1:
-            return [_number(row[0]) for row in values]
-        return [
-            ", ".join(f"{name}={_number(v)}" for name, v in zip(self.outputs, row, strict=True))
-            for row in values
-        ]
+            return [row[0] for row in texts]
+        return [", ".join(f"{name}={v}" for name, v in zip(self.outputs, row, strict=True)) for row in texts]
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -217,9 +215,7 @@ def _parsed(rows: list[dict[str, str]], *, task: TaskName, outputs: tuple[str, .
     known = any(name == "truth" or name.startswith("truth:") for name in header)
     scores = predicted
     if task != "regression":
-        scores = np.array(
-            [[float(row[f"prob:{name}"]) for name in outputs] for row in rows], dtype=np.float32
-        )
+        scores = np.array([[float(row[f"prob:{name}"]) for name in outputs] for row in rows], dtype=np.float32)
     return Predictions(
         task=task,
         outputs=outputs,
@@ -231,5 +227,5 @@ def _parsed(rows: list[dict[str, str]], *, task: TaskName, outputs: tuple[str, .
     )
 
 
-def _number(value: float) -> str:
-    return f"{float(value):.7g}"  # all that float32 tells
+def _number(value: float, *, digits: int = 7) -> str:
+    return f"{float(value):.{digits}g}"

@@ -64,9 +64,7 @@ def evaluate_run(
         truth=dataset.targets[indices],
     )
     write_predictions(directory / "predictions.csv", predictions)
-    write_evidence(
-        directory, predictions.of("test"), root=dataset.root, depth_range=network.record.depth_range
-    )
+    write_evidence(directory, predictions.of("test"), root=dataset.root, depth_range=network.record.depth_range)
 
     def metrics(side: Sequence[int], rows: slice) -> Metrics:
         groups = None if dataset.groups is None else [dataset.groups[i] for i in side]

@@ -55,9 +55,7 @@ def _balanced_accuracy(truth: Ints, scores: Floats) -> Components:
 def _macro_f1(truth: Ints, scores: Floats) -> Components:
     guess = scores.argmax(axis=1)
     # A mistake is a miss for one class and a false alarm for another.
-    return _mean(
-        (_f1((truth == k)[:, None], (guess == k)[:, None]) for k in np.unique(truth)), len(truth), shared=2
-    )
+    return _mean((_f1((truth == k)[:, None], (guess == k)[:, None]) for k in np.unique(truth)), len(truth), shared=2)
 
 
 def _auroc(truth: Ints, scores: Floats) -> Components:

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_scores"]
 
 Array = NDArray[Any]
-DECIDED = frozenset(
-    {"accuracy", "balanced_accuracy", "macro_f1", "f1_micro", "f1_macro"}
-)  # by what is predicted
+DECIDED = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "f1_micro", "f1_macro"})  # by what is predicted
 
 
 def evaluate_scores(
@@ -91,10 +89,7 @@ def _limits(name: str, truth: Array, scores: Floats, *, clusters: Clusters, seed
     if name == "ece":
         return _ece_limits(truth, scores, clusters=clusters)
     real, guess = as_columns(truth), as_columns(scores)
-    each = [
-        _error_limits(name, real[:, k], guess[:, k], clusters=clusters, seed=seed)
-        for k in range(real.shape[1])
-    ]
+    each = [_error_limits(name, real[:, k], guess[:, k], clusters=clusters, seed=seed) for k in range(real.shape[1])]
     known = [limits for limits in each if limits is not None]
     if len(known) < len(each):
         return None
@@ -127,9 +122,7 @@ def _log_loss_limits(truth: Array, scores: Floats, *, clusters: Clusters, seed: 
     if limits is None or accuracy is None:
         return None
     right = scores.argmax(axis=1) == truth
-    if (
-        right.all()
-    ):  # what a mistake would cost: all that the class on top does not have, shared by the others
+    if right.all():  # what a mistake would cost: all that the class on top does not have, shared by the others
         p = probabilities(scores)
         rest = np.maximum(1 - p.max(axis=1), 1e-7) / max(1, p.shape[1] - 1)
         cost, usual = float(-np.log(rest).mean()), float(losses.mean())
@@ -158,9 +151,7 @@ def _ece_limits(truth: Array, scores: Floats, *, clusters: Clusters) -> Limits |
     accuracy = np.bincount(bins, weights=right, minlength=N_BINS)[used] / n[used]
     gap = np.abs(accuracy - np.bincount(bins, weights=confidence, minlength=N_BINS)[used] / n[used])
     limits = np.array([wilson(a, k / effect) for a, k in zip(accuracy, n[used], strict=True)])
-    error = share * np.maximum(
-        limits[:, 1] - accuracy, accuracy - limits[:, 0]
-    )  # 1.96 standard errors of each
+    error = share * np.maximum(limits[:, 1] - accuracy, accuracy - limits[:, 0])  # 1.96 standard errors of each
     between = 1.96**2 * effect * float(share @ (gap - share @ gap) ** 2) / len(truth)
     spread = float(np.sqrt(np.sum(error**2) + between))
     bias = float(np.sqrt(2 / np.pi) * error.sum() / 1.96)  # the mean of |normal noise|

@@ -96,10 +96,9 @@ def design_effect(
         if n_groups == 1:
             return None
     assumed = sum(c.variance(c.value) for c in components) / len(components) ** 2
+    effect = min(shared, len(components)) * size
     if assumed > 0:
         effect = max(1.0, float(np.sum(sums**2)) / assumed)
-    else:
-        effect = min(shared, len(components)) * size
     if clusters is not None:  # few groups tell little about the spread between groups
         effect *= n_groups / (n_groups - 1) * (_student_t(n_groups - 1) / Z) ** 2
     return effect

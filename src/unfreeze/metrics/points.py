@@ -103,9 +103,7 @@ def _auroc(truth: Array, scores: Floats) -> float:
 
     classes = [1] if scores.shape[1] == 2 else np.unique(truth)  # noqa: PLR2004 - of two, one mirrors the other
     judged = [k for k in classes if 0 < np.sum(truth == k) < len(truth)]
-    return (
-        float(np.mean([roc_auc_score(truth == k, scores[:, k]) for k in judged])) if judged else float("nan")
-    )
+    return float(np.mean([roc_auc_score(truth == k, scores[:, k]) for k in judged])) if judged else float("nan")
 
 
 def _map(truth: Array, scores: Floats) -> float:

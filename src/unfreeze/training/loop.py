@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from unfreeze.backbones import Network, output_scores
-from unfreeze.data import Batch, Dataset, ViewMemory, batches, epoch_order
+from unfreeze.data import Batch, Dataset, batches, epoch_order
+from unfreeze.data.loading import ViewMemory
+from unfreeze.data.spec import Augment
 from unfreeze.errors import FailedError, InterruptedRunError
 from unfreeze.evaluation import predict_outputs
 from unfreeze.freezing import apply_plan, layer_hashes, param_groups
@@ -37,7 +39,6 @@ __all__ = ["LoopSettings", "fine_tune"]
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 STEPS_BEFORE_ESTIMATE = 5
-VIEW_MEMORY_BYTES = 1 << 30  # un-augmented views, so that validation decodes each picture once
 
 OnStep = Callable[[TrainingState], None]
 
@@ -49,7 +50,7 @@ class LoopSettings:
     train: Sequence[int]  # indices into the dataset
     val: Sequence[int]
     batch_size: int
-    augment: str
+    augment: Augment
     views: int | None  # None: a new view in every epoch
     seed: int
     metric: str
@@ -146,7 +147,7 @@ class _Loop:
         self.plain_loss = loss_function(
             dataset.task, target_mean=record.target_mean or (0.0,), target_std=record.target_std or (1.0,)
         )
-        self.memory = ViewMemory(VIEW_MEMORY_BYTES)
+        self.memory = ViewMemory()
         self.saved_at = time.monotonic()
 
     def run(self, interrupt: Interrupt, on_step: OnStep | None) -> None:

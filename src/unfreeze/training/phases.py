@@ -76,7 +76,7 @@ def layer_records(
         LayerRecord(
             phase=plan.phases[index].name,
             group=group.name,
-            stage=plan.layers.stage_of(group.name).name,
+            stage=plan.layers.stage_of(group.leaves[0].name).name,
             trained=any(leaf.name in trained for leaf in group.leaves),
             n_parameters=sum(p.n_elements for leaf in group.leaves for p in leaf.parameters),
             n_trained=sum(p.n_elements for leaf in group.leaves if leaf.name in trained for p in leaf.parameters),

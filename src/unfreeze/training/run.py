@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from unfreeze.backbones import Network, load_network, save_network
+from unfreeze.backbones import Network, load_network, model_layers, save_network
 from unfreeze.errors import InterruptedRunError, RunError
 from unfreeze.evaluation import evaluate_run
 from unfreeze.metrics import PRIMARY, check_metric
@@ -23,7 +23,7 @@ from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, 
 from unfreeze.training.loop import LoopSettings, fine_tune
 from unfreeze.training.loss import class_weights, loss_function, prior_shift, sampling_weights
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import architecture_of, check_settings, settled, weights_of
+from unfreeze.training.settings import architecture_of, check_settings, settled
 
 __all__ = ["resume_run", "train_run"]
 
@@ -76,19 +76,21 @@ def train_run(
     progress.stage(f"Loading {architecture}")
     loading = time.monotonic()
     network = load_network(
-        architecture,
+        options.model,
         task=data.dataset.task,
         outputs=data.dataset.outputs,
         hidden=options.hidden,
         size=options.size,
-        weights=weights_of(options),
+        weights=options.weights,
         pretrained=options.pretrained,
         seed=options.seed,
         target_mean=scale and scale[0],
         target_std=scale and scale[1],
         depth_range=data.depth_range,
-        prior_shift=_shift(data, options),
     )
+    network.record = msgspec.structs.replace(network.record, prior_shift=_shift(data, options))
+    for note in network.notes:
+        progress.note(note)
     timing = Timing(scan_seconds=round(data.seconds, 3), load_seconds=round(time.monotonic() - loading, 3))
     out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
     device = Device(options.device, options.precision)
@@ -125,16 +127,18 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
         task=model.task,
         outputs=model.outputs,
         hidden=model.hidden,
-        size=model.size[0],
+        size=model.size,
         pretrained=False,
         seed=options.seed,
         target_mean=model.target_mean,
         target_std=model.target_std,
         depth_range=model.depth_range,
-        prior_shift=model.prior_shift,
     )
     network.record = model
-    plan = Plan.from_toml(out / "plan.toml", layers=network.layers)
+    plan = Plan.from_toml(
+        out / "plan.toml",
+        layers=model_layers(model.architecture, size=model.size, hidden=model.hidden, n_outputs=len(model.outputs)),
+    )
     device = Device(options.device, options.precision)
     setup = _Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
     record = update(out, record, status="running")
@@ -236,5 +240,5 @@ def _first_record(setup: _Setup, timing: Timing) -> RunRecord:
         primary_metric=setup.options.metric or PRIMARY[dataset.task],
         timing=timing,
         environment=environment(),
-        notes=setup.data.notes,
+        notes=(*setup.data.notes, *setup.network.notes),
     )

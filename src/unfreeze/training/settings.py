@@ -16,7 +16,7 @@ from unfreeze.records import ModelRecord, TrainOptions, read_json
 from unfreeze.training.device import device_problem
 from unfreeze.training.directory import out_problem
 
-__all__ = ["architecture_of", "check_settings", "settled", "weights_of"]
+__all__ = ["architecture_of", "check_settings", "settled"]
 
 
 def settled(options: TrainOptions, given: frozenset[str]) -> TrainOptions:
@@ -81,13 +81,6 @@ def architecture_of(options: TrainOptions) -> str:
     """
     record = _run_model(options)
     return check_model_name(options.model) if record is None else record.architecture
-
-
-def weights_of(options: TrainOptions) -> str | None:
-    """Return the weights file that the options mean: their own, a run's, or none."""
-    if _run_model(options) is None:
-        return options.weights
-    return str(Path(options.model) / "model.safetensors")
 
 
 def _run_model(options: TrainOptions) -> ModelRecord | None:

@@ -24,9 +24,9 @@ def norm_only(layers: Layers, *, epochs: int = 10, lr: float = 1e-3, **options: 
         PlanError: the network has no norm layers, or a setting is out of range.
     """
     if not any(leaf.kind == "norm" for leaf in layers.leaves):
-        raise PlanError(
-            f'"norm-only" needs norm layers, but {layers.model} has none. Take another strategy, as "head".'
-        )
+        raise PlanError(f'"norm-only" needs norm layers, but {layers.model} has none. Take "head" instead.')
+    if options.get("norm") == "frozen":
+        raise PlanError('"norm-only" trains norm layers, but norm is "frozen". Take norm "eval" or "train".')
     return Plan(layers, (Phase("norm layers", epochs, ("kind:norm", "head"), lr, **options),))
 
 

@@ -1,0 +1,260 @@
+"""methods.txt: the paragraph for a paper, with its limits and its references."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unfreeze.errors import RunError
+from unfreeze.records import write_text
+from unfreeze.reporting.contents import Contents, read_contents
+from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from unfreeze.records import ModelRecord, PhaseRecord
+
+__all__ = ["write_methods"]
+
+REFERENCES = {
+    "timm": "Wightman, R. PyTorch Image Models. 2019. doi:10.5281/zenodo.4414861",
+    "ulmfit": "Howard, J., Ruder, S. Universal language model fine-tuning for text classification. ACL 2018.",
+    "lp-ft": "Kumar, A. et al. Fine-tuning can distort pretrained features and underperform out-of-distribution. "
+    "ICLR 2022.",
+    "decay": "Clark, K. et al. ELECTRA: pre-training text encoders as discriminators rather than generators. "
+    "ICLR 2020 (layer-wise decay of the learning rate).",
+    "norm": "Frankle, J. et al. Training BatchNorm and only BatchNorm. ICLR 2021.",
+    "adamw": "Loshchilov, I., Hutter, F. Decoupled weight decay regularization. ICLR 2019.",
+    "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
+    "learning rates. 2018.",
+    "wilson": "Wilson, E. B. Probable inference, the law of succession, and statistical inference. "
+    "J. Am. Stat. Assoc. 22, 1927.",
+    "mover": "Zou, G. Y., Donner, A. Construction of confidence limits about effect measures. Stat. Med. 27, 2008.",
+    "newcombe": "Newcombe, R. G. Confidence intervals for an effect size measure based on the Mann-Whitney "
+    "statistic, part 2. Stat. Med. 25, 2006.",
+    "bootstrap-t": "Hall, P. Theoretical comparison of bootstrap confidence intervals. Ann. Stat. 16, 1988.",
+    "ece": "Guo, C. et al. On calibration of modern neural networks. ICML 2017.",
+}
+OF_STRATEGY = {
+    "gradual": "ulmfit",
+    "gradual-layerwise": "ulmfit",
+    "layerwise": "decay",
+    "lp-ft": "lp-ft",
+    "norm-only": "norm",
+}
+NORM_MODES = {
+    "eval": "normalisation layers used their stored statistics",
+    "train": "normalisation layers that trained updated their statistics",
+    "frozen": "normalisation layers stayed frozen",
+}
+FEW_TEST_PICTURES = 100
+
+
+def write_methods(run_dir: str | Path) -> Path:
+    """Write methods.txt into a run directory, from what the run left there, and return its path.
+
+    Raises:
+        RunError: the directory or its run.json is missing, or one of its files cannot be read.
+    """
+    contents = read_contents(Path(run_dir))
+    plan = _read_plan(contents.directory / "plan.toml")
+    parts = [
+        "Methods",
+        " ".join([*_network(contents), *_data(contents), *_training(contents, plan), *_results(contents)]),
+        "Limits",
+        "\n".join(f"- {limit}" for limit in _limits(contents)),
+        "References",
+        "\n".join(f"- {REFERENCES[key]}" for key in _references(contents, plan)),
+    ]
+    path = contents.directory / "methods.txt"
+    write_text(path, "\n\n".join(parts) + "\n")
+    return path
+
+
+def _network(contents: Contents) -> Iterator[str]:
+    record, model = contents.record, contents.model
+    version = record.environment.get("unfreeze", "")
+    yield (
+        f"We fine-tuned {model.architecture if model else record.config.model}"
+        + (f" ({count(model.n_parameters)} parameters)" if model else "")
+        + f" from {_origin(contents)} with unfreeze{' ' + version if version else ''}{_built_on(contents)}."
+    )
+    if model is None:
+        return
+    n = len(model.outputs)
+    kind = {
+        "classification": f"{n} classes by softmax and cross-entropy",
+        "multilabel": f"{n} labels by a sigmoid each and binary cross-entropy",
+        "regression": f"{n} standardised target{'s' if n > 1 else ''} by the squared error",
+    }[model.task]
+    hidden = f", after a hidden layer of {model.hidden} units," if model.hidden else ""
+    yield f"Its classifier was replaced by a new linear layer{hidden} for {kind}."
+    yield _preprocessing(model)
+
+
+def _origin(contents: Contents) -> str:
+    weights = contents.record.weights
+    if weights.kind == "random":
+        return "random weights"
+    digest = f", sha256 {weights.sha256[:12]}…" if weights.sha256 else ""
+    return f"pretrained weights ({weights.source}{digest})"
+
+
+def _built_on(contents: Contents) -> str:
+    found = contents.record.environment
+    names = {"torch": "PyTorch", "timm": "timm"}
+    used = [f"{names[key]} {found[key]}" for key in names if key in found]
+    return f" ({', '.join(used)})" if used else ""
+
+
+def _preprocessing(model: ModelRecord) -> str:
+    height, width = model.size
+    fitted = "were squashed" if model.crop == "squash" else "were cropped at the centre"
+    deep = ""
+    if model.depth_range is not None:
+        low, high = model.depth_range
+        deep = f"; of more than 8 bits, {low:g} to {high:g} became black to white"
+    return f"Pictures {fitted} to {width} × {height} pixels ({model.interpolation} interpolation){deep}."
+
+
+def _data(contents: Contents) -> Iterator[str]:
+    data, config = contents.record.data, contents.record.config
+    parts = [f"{count(n)} for {name}" for side, name in _SIDES.items() if (n := data.split_counts.get(side))]
+    how = "as the data set itself says" if config.split else "at random, classes in proportion"
+    if config.group:
+        how += f", pictures of one group ({config.group}) and near-duplicates on one side"
+    elif not config.split:
+        how += ", near-duplicates on one side"
+    yield f"The {count(data.n_images)} pictures were divided into {_listed(parts)}, {how} (seed {config.seed})."
+
+
+_SIDES = {"train": "training", "val": "validation", "test": "testing"}
+
+
+def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
+    record = contents.record
+    config, planned = record.config, plan.get("phase", [])
+    for i, phase in enumerate(record.phases):
+        yield _phase(contents, i, phase, planned[i] if i < len(planned) else {})
+    modes = {p["norm"] for p in planned if p.get("norm") in NORM_MODES}
+    if len(modes) == 1:
+        yield f"Frozen layers were in inference mode; {NORM_MODES[modes.pop()]}."
+    solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}.get(
+        next((p["solver"] for p in planned if "solver" in p), config.solver or "adamw"), "AdamW"
+    )
+    extras = [f"batches of {config.batch_size}", f"{_AUGMENTATIONS[config.augment]} augmentation"]
+    if config.balance != "none":
+        extras.append({"weights": "class weights", "sampling": "class-balanced sampling"}[config.balance])
+    if config.label_smoothing:
+        extras.append(f"label smoothing {config.label_smoothing:g}")
+    if config.clip is not None:
+        extras.append(f"gradients clipped to norm {config.clip:g}")
+    yield f"We used {solver}, {_listed(extras)}, in {record.precision} on {record.device}."
+    yield f"The epoch with the best {METRIC_NAMES[record.primary_metric]} on validation was kept."
+
+
+_AUGMENTATIONS = {"none": "no", "light": "light", "standard": "standard"}
+
+
+def _phase(contents: Contents, index: int, phase: PhaseRecord, planned: dict[str, Any]) -> str:
+    trained = [layer for layer in contents.layers if layer.phase == phase.name and layer.trained]
+    rates = sorted({lr for layer in trained for lr in layer.lrs})
+    lead = "Training" if len(contents.record.phases) == 1 else f"Phase {index + 1}"
+    what = f"{count(phase.n_trained)} parameters"
+    groups = list(dict.fromkeys(layer.group for layer in trained))
+    if groups:
+        what += f" ({groups[0]}{' to ' + groups[-1] if len(groups) > 1 else ''})"
+    epochs = f"{phase.epochs_run} epoch{'s' if phase.epochs_run != 1 else ''}"
+    if phase.epochs_run < phase.epochs_planned:
+        epochs += f" of {phase.epochs_planned}, stopped early"
+    text = f"{lead} updated {what} for {epochs}"
+    if rates:
+        text += f" at peak learning rates of {' to '.join(dict.fromkeys((rate(rates[0]), rate(rates[-1]))))}"
+    details = [f"{planned['schedule']} schedule"] if "schedule" in planned else []
+    if "weight_decay" in planned:
+        details.append(f"weight decay {planned['weight_decay']:g}")
+    return text + (f" ({', '.join(details)})." if details else ".")
+
+
+def _results(contents: Contents) -> Iterator[str]:
+    record = contents.record
+    told = []
+    for name, value in record.metrics.test.items():
+        if value.value is None:
+            continue
+        limits = interval(name, value)
+        told.append(f"{METRIC_NAMES.get(name, name)} {figure(name, value.value)}" + (f" ({limits})" if limits else ""))
+    if record.status != "done" or not told:
+        yield f"The training is {record.status}; nothing has been measured on the test pictures."
+        return
+    yield f"On the {count(record.data.split_counts.get('test', 0))} test pictures we measured {_listed(told)}."
+    by = f", treating {record.config.group} as the independent unit" if record.config.group else ""
+    yield f"In brackets are 95% confidence intervals{by}: {_interval_method(contents)}."
+
+
+def _interval_method(contents: Contents) -> str:
+    if contents.task == "regression":
+        return "bootstrap-t on the log scale (Hall 1988)"
+    if contents.task == "multilabel":
+        return "score intervals per label, combined over labels by MOVER (Zou and Donner 2008)"
+    return (
+        "Wilson's for accuracy; score intervals per class (for areas under the curve Newcombe 2006) combined over "
+        "classes by MOVER (Zou and Donner 2008); bootstrap-t on the log scale for the loss (Hall 1988)"
+    )
+
+
+def _limits(contents: Contents) -> Iterator[str]:
+    record = contents.record
+    n_test = record.data.split_counts.get("test", 0)
+    yield "One split and one seed: the intervals cover the choice of test pictures, not that of split or seed."
+    yield "Test pictures come from the same source as the training pictures; other cameras or sites may do worse."
+    if n_test < FEW_TEST_PICTURES:
+        yield f"{n_test} test pictures are few; differences within the intervals mean nothing."
+    if not record.config.group:
+        yield (
+            "No groups were named: pictures of one patient, item or scene on both sides of the split would make every "
+            "figure too good, and intervals too narrow."
+        )
+    if contents.task == "classification":
+        yield "Probabilities were not calibrated afterwards; expected calibration error depends on its 15 bins."
+    if record.config.balance != "none":
+        yield "Training was balanced over classes; the probabilities were set back to the natural frequencies."
+    if record.weights.kind != "random":
+        yield "Pretraining pictures are not known here; a public test set may have been among them."
+    counts = record.data.counts.values()
+    if contents.task == "classification" and counts and max(counts) >= 5 * max(1, min(counts)):
+        yield f"Classes are uneven ({min(counts)} to {max(counts)} pictures); figures of the rare ones are uncertain."
+
+
+def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
+    config = contents.record.config
+    yield "timm"
+    if config.plan is None and config.strategy in OF_STRATEGY:
+        yield OF_STRATEGY[config.strategy]
+    phases = plan.get("phase", [])
+    if not phases or phases[0].get("solver", "adamw") == "adamw":
+        yield "adamw"
+    if any(phase.get("schedule") == "one-cycle" for phase in phases):
+        yield "one-cycle"
+    yield from {
+        "classification": ("wilson", "mover", "newcombe", "bootstrap-t", "ece"),
+        "multilabel": ("mover",),
+        "regression": ("bootstrap-t",),
+    }[contents.task]
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f'"{path}" cannot be read as TOML: {error}. It was edited by hand.') from error
+
+
+def _listed(parts: list[str]) -> str:
+    if len(parts) < 2:  # noqa: PLR2004
+        return "".join(parts)
+    return ", ".join(parts[:-1]) + " and " + parts[-1]

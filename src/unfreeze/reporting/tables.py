@@ -1,0 +1,213 @@
+"""The rows of a report's tables, as frozen values ready to be shown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unfreeze.evaluation.mistakes import worst_confusions
+from unfreeze.metrics import wilson
+from unfreeze.reporting.wording import METRIC_NAMES, METRIC_NOTES, count, duration, figure, interval, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unfreeze.evaluation.predictions import Predictions
+    from unfreeze.records import LayerRecord, Metrics, RunRecord
+
+__all__ = [
+    "Cell",
+    "LayerRow",
+    "Table",
+    "layer_rows",
+    "metric_table",
+    "output_table",
+    "phase_table",
+    "time_table",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text; columns after the first `n_names` are numbers."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    n_names: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one phase did to one layer group: its rates as text, how strongly to shade it, how far it moved."""
+
+    trained: bool
+    rates: str = ""
+    strength: float = 0.0  # 0..1, by the logarithm of the rate
+    moved: str = ""
+    norm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer group of the layer map, through all phases."""
+
+    stage: str
+    group: str
+    n_parameters: str
+    cells: tuple[Cell, ...]
+
+
+def metric_table(val: Metrics, test: Metrics) -> Table:
+    """Return every metric on test and validation."""
+    rows = []
+    for name in test or val:
+        on_test, on_val = test.get(name), val.get(name)
+        rows.append(
+            (
+                METRIC_NAMES.get(name, name),
+                figure(name, on_test.value) if on_test else "",
+                interval(name, on_test) if on_test else "",
+                figure(name, on_val.value) if on_val else "",
+                METRIC_NOTES.get(name, ""),
+            )
+        )
+    return Table(("metric", "test", "95% interval", "validation", "what it says"), tuple(rows))
+
+
+def output_table(predictions: Predictions) -> Table:
+    """Return one row per class, label or target."""
+    if predictions.task == "classification":
+        return _class_table(predictions)
+    return _label_table(predictions) if predictions.task == "multilabel" else _target_table(predictions)
+
+
+def _class_table(predictions: Predictions) -> Table:
+    truth, predicted = predictions.truth, predictions.predicted
+    assert truth is not None
+    names, guesses = predictions.shown(truth), predictions.shown(predicted)
+    rows = []
+    for k, name in enumerate(predictions.outputs):
+        of_class = truth == k
+        hits = int((of_class & (predicted == k)).sum())
+        wrong = [i for i in np.flatnonzero(of_class) if predicted[i] != k]
+        taken = worst_confusions([names[i] for i in wrong], [guesses[i] for i in wrong], n=1)
+        rows.append(
+            (
+                name,
+                count(int(of_class.sum())),
+                *_found(hits, int(of_class.sum()), int((predicted == k).sum())),
+                f"{taken[0].prediction} ({taken[0].count})" if taken else "",
+            )
+        )
+    header = ("class", "pictures", "found", "95% interval", "right when said", "F1", "most often taken for")
+    return Table(header, tuple(rows))
+
+
+def _label_table(predictions: Predictions) -> Table:
+    assert predictions.truth is not None
+    rows = []
+    for k, name in enumerate(predictions.outputs):
+        real, said = predictions.truth[:, k] > 0, predictions.predicted[:, k] > 0
+        n, n_said = int(real.sum()), int(said.sum())
+        rows.append((name, count(n), *_found(int((real & said).sum()), n, n_said)))
+    return Table(("label", "pictures", "found", "95% interval", "right when said", "F1"), tuple(rows))
+
+
+def _target_table(predictions: Predictions) -> Table:
+    assert predictions.truth is not None
+    rows = []
+    for k, name in enumerate(predictions.outputs):
+        truth = predictions.truth[:, k]
+        error = predictions.predicted[:, k] - truth
+        ends = f"{truth.min():.4g} to {truth.max():.4g}"
+        rows.append(
+            (name, ends, *(f"{v:.4g}" for v in (np.abs(error).mean(), np.sqrt((error**2).mean()), error.mean())))
+        )
+    header = ("target", "true values", "mean absolute error", "root mean squared", "mean error (too high if above 0)")
+    return Table(header, tuple(rows))
+
+
+def _found(hits: int, n: int, n_said: int) -> tuple[str, str, str, str]:
+    """Return recall, its limits, precision and F1 as text."""
+    limits = wilson(hits / n, n) if n else None
+    return (
+        f"{hits / n:.0%}" if n else "–",
+        f"{limits[0]:.0%} to {limits[1]:.0%}" if limits else "",
+        f"{hits / n_said:.0%}" if n_said else "–",
+        f"{2 * hits / (n + n_said):.2f}" if n + n_said else "–",
+    )
+
+
+def phase_table(record: RunRecord, layers: Sequence[LayerRecord]) -> Table:
+    """Return one row per phase: what it trained, at which rates, for how long."""
+    rows = []
+    for phase in record.phases:
+        trained = [layer for layer in layers if layer.phase == phase.name and layer.trained]
+        rates = sorted({lr for layer in trained for lr in layer.lrs})
+        epochs = str(phase.epochs_run)
+        if phase.epochs_run != phase.epochs_planned:
+            epochs += f" of {phase.epochs_planned}"
+        rows.append(
+            (
+                phase.name,
+                _span([layer.group for layer in trained]),
+                epochs,
+                "" if phase.best_epoch is None else str(phase.best_epoch + 1),
+                count(phase.n_trained),
+                " to ".join(rate(lr) for lr in dict.fromkeys((*rates[:1], *rates[-1:]))),
+                duration(phase.seconds),
+            )
+        )
+    header = ("phase", "trained layers", "epochs", "best epoch", "trained parameters", "peak rates", "time")
+    return Table(header, tuple(rows), n_names=2)
+
+
+def layer_rows(record: RunRecord, layers: Sequence[LayerRecord]) -> tuple[LayerRow, ...]:
+    """Return one row per layer group, input first, with one cell per phase."""
+    phases = [phase.name for phase in record.phases] or list(dict.fromkeys(layer.phase for layer in layers))
+    found = {(layer.phase, layer.group): layer for layer in layers}
+    logs = [math.log10(lr) for layer in layers for lr in layer.lrs if lr > 0]
+    low, high = (min(logs), max(logs)) if logs else (0.0, 0.0)
+    rows = []
+    for group in dict.fromkeys(layer.group for layer in layers):
+        of_group = [found[phase, group] for phase in phases if (phase, group) in found]
+        cells = tuple(_cell(found.get((phase, group)), low=low, high=high) for phase in phases)
+        rows.append(LayerRow(of_group[0].stage, group, count(of_group[0].n_parameters), cells))
+    return tuple(rows)
+
+
+def _cell(layer: LayerRecord | None, *, low: float, high: float) -> Cell:
+    if layer is None or not layer.trained:
+        return Cell(trained=False)
+    rates = sorted(layer.lrs)
+    top = math.log10(rates[-1]) if rates and rates[-1] > 0 else low
+    return Cell(
+        trained=True,
+        rates=" to ".join(rate(lr) for lr in dict.fromkeys((*rates[:1], *rates[-1:]))),
+        strength=round((top - low) / (high - low), 3) if high > low else 1.0,
+        moved=f"{layer.distance:.2%}" if math.isfinite(layer.distance) else "",
+        norm="" if layer.norm == "none" else layer.norm,
+    )
+
+
+def time_table(record: RunRecord) -> Table:
+    """Return where the time went."""
+    timing = record.timing
+    parts = {
+        "reading, hashing and splitting the pictures": timing.scan_seconds,
+        "loading the network": timing.load_seconds,
+        "frozen layers, once": timing.prefix_seconds,
+        "training": timing.train_seconds,
+        "evaluating": timing.evaluate_seconds,
+        "in all": timing.total_seconds,
+    }
+    return Table(("part", "time"), tuple((name, duration(value)) for name, value in parts.items() if value))
+
+
+def _span(groups: Sequence[str]) -> str:
+    if not groups:
+        return ""
+    return groups[0] if len(groups) == 1 else f"{groups[0]} … {groups[-1]} ({len(groups)})"

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from unfreeze.errors import ConfigError
+from unfreeze.options import check_options, flag, option_problems
+from unfreeze.records import TrainOptions
+
+
+def problems(**settings: Any) -> tuple[str, ...]:
+    return option_problems(TrainOptions(**settings), given=frozenset(settings))
+
+
+def test_the_defaults_are_in_order() -> None:
+    assert option_problems(TrainOptions()) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("hidden", 0),
+        ("views", 0),
+        ("patience", 0),
+        ("size", 8),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("clip", 0.0),
+        ("clip", -1.0),
+        ("label_smoothing", 1.0),
+        ("label_smoothing", -0.1),
+        ("metric", "acuracy"),
+        ("augment", "heavy"),
+        ("task", "segmentation"),
+        ("balance", "weight"),
+        ("device", "gpu"),
+        ("precision", "fp16"),
+        ("epochs", "ten"),
+        ("epochs", True),
+        ("target", 3),
+        ("model", 50),
+    ],
+)
+def test_a_value_out_of_range_or_of_the_wrong_kind_is_one_problem_that_names_flag_and_value(
+    name: str, value: object
+) -> None:
+    (problem,) = problems(**{name: value})
+    assert problem.startswith(flag(name))
+    assert str(value) in problem
+
+
+def test_the_nearest_value_is_offered() -> None:
+    assert 'Did you mean "weights"?' in problems(balance="weight")[0]
+    assert 'Did you mean "accuracy"' in problems(metric="acuracy")[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"plan": "p.toml", "strategy": "full"}, ("--plan", "--strategy")),
+        ({"plan": "p.toml", "epochs": 10}, ("--plan", "--epochs")),
+        ({"plan": "p.toml", "lr": 1e-3}, ("--plan", "--lr")),
+        ({"plan": "p.toml", "solver": "sgd"}, ("--plan", "--solver")),
+        ({"plan": "p.toml", "patience": 3}, ("--plan", "--patience")),
+        ({"views": 3, "augment": "none"}, ("--views 3", "--augment none")),
+        ({"weights": "w.pt", "pretrained": False}, ("--weights", "--no-pretrained")),
+        ({"task": "regression", "balance": "weights"}, ("--balance", "--task regression")),
+        ({"task": "regression", "label_smoothing": 0.1}, ("--label-smoothing", "--task regression")),
+        ({"task": "multilabel", "balance": "sampling"}, ("--balance sampling", "--task multilabel")),
+        ({"task": "regression", "metric": "accuracy"}, ("--metric", "--task regression")),
+    ],
+)
+def test_settings_that_contradict_each_other_are_one_problem_that_names_both(
+    settings: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    (problem,) = problems(**settings)
+    assert all(word in problem for word in words)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"plan": "p.toml"},
+        {"plan": "p.toml", "hidden": 64},
+        {"views": 1, "augment": "none"},
+        {"views": 5},
+        {"clip": None},
+        {"lr": 1},
+        {"task": "multilabel", "balance": "weights"},
+        {"metric": "mae"},
+    ],
+)
+def test_what_fits_together_is_no_problem(settings: dict[str, Any]) -> None:
+    assert problems(**settings) == ()
+
+
+def test_a_default_contradicts_nothing() -> None:
+    options = TrainOptions(plan="p.toml", epochs=10)
+    assert option_problems(options, given=frozenset({"plan"})) == ()
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    with pytest.raises(ConfigError, match="3 problems") as caught:
+        check_options(TrainOptions(epochs=0, batch_size=0, augment="none", views=2))
+    assert all(word in str(caught.value) for word in ("--epochs", "--batch-size", "--views"))
+
+
+def test_checking_loads_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; from unfreeze.options import check_options; from unfreeze.records import TrainOptions;"
+        "check_options(TrainOptions()); print({'torch', 'numpy', 'timm'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,134 @@
+"""A resumed training ends with the same bits as one that was never interrupted (traps 7, 26, 27)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import unfreeze as uf
+from unfreeze.errors import ConfigError, InterruptedRunError, RunError
+from unfreeze.records import TrainOptions, read_json, read_jsonl
+from unfreeze.training import Silent, StepInfo
+from unfreeze.training.checkpoint import load_checkpoint
+
+SETTINGS: dict[str, Any] = {
+    "model": "test_resnet",
+    "pretrained": False,
+    "size": 32,
+    "strategy": "gradual",
+    "epochs": 3,
+    "batch_size": 4,
+    "augment": "standard",
+}
+
+
+class Interrupting(Silent):
+    """Sends this process a signal at a step, counted over the whole training."""
+
+    def __init__(self, step: int, *, number: signal.Signals = signal.SIGINT) -> None:
+        self.left, self.number = step, number
+
+    def step(self, info: StepInfo) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+def weights_of(run: Path) -> str:
+    return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+
+
+def history_of(run: Path) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in read_jsonl(run / "history.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [(2, signal.SIGINT), (5, signal.SIGTERM), (4, signal.SIGINT), (11, signal.SIGINT)],
+    ids=["mid-epoch", "before a phase change", "at an epoch's end", "in the last phase"],
+)
+def test_trap_07_resumed_equals_uninterrupted_bit_for_bit(
+    image_folder: Path, tmp_path: Path, step: int, number: signal.Signals
+) -> None:
+    whole = uf.train(image_folder, out=tmp_path / "whole", **SETTINGS)
+    with pytest.raises(InterruptedRunError, match="--resume --out"):
+        uf.train(image_folder, out=tmp_path / "parts", progress=Interrupting(step, number=number), **SETTINGS)
+    parts = uf.train(out=tmp_path / "parts", resume=True)
+    assert weights_of(parts.path) == weights_of(whole.path)
+    assert history_of(parts.path) == history_of(whole.path)
+    assert parts.metrics == whole.metrics
+    assert [layer.sha256_after for layer in parts.layers] == [layer.sha256_after for layer in whole.layers]
+
+
+@pytest.mark.slow
+def test_trap_26_a_training_killed_at_a_random_step_resumes_bit_for_bit(image_folder: Path, tmp_path: Path) -> None:
+    whole = uf.train(image_folder, out=tmp_path / "whole", **SETTINGS)
+    step = random.Random().randint(5, 11)  # noqa: S311 - a step after the first checkpoint, another one every time
+    script = (
+        "import os, signal, torch, unfreeze as uf\n"
+        "from unfreeze.training import Silent\n"
+        f"torch.set_num_threads({__import__('torch').get_num_threads()})\n"
+        "class Killed(Silent):\n"
+        f"    left = {step}\n"
+        "    def step(self, info):\n"
+        "        self.left -= 1\n"
+        "        if self.left == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"uf.train({str(image_folder)!r}, out={str(tmp_path / 'killed')!r}, progress=Killed(), **{SETTINGS!r})\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)  # noqa: S603 - our own code
+    assert result.returncode == -signal.SIGKILL, result.stderr.decode()
+    resumed = uf.train(out=tmp_path / "killed", resume=True)
+    assert weights_of(resumed.path) == weights_of(whole.path), f"killed at step {step}"
+
+
+def test_a_checkpoint_is_whole_or_absent(image_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=out, progress=Interrupting(5), **SETTINGS)
+    checkpoint = out / "checkpoints" / "last.safetensors"
+    assert [file.name for file in checkpoint.parent.iterdir()] == ["last.safetensors"]
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(RunError, match="damaged"):
+        load_checkpoint(checkpoint)
+
+
+def test_resume_refuses_flags_that_differ_and_takes_those_that_agree(image_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=out, progress=Interrupting(3), **SETTINGS)
+    with pytest.raises(ConfigError, match=r"--epochs 7 differs from the run's own 3"):
+        uf.train(out=out, resume=True, epochs=7)
+    assert uf.train(image_folder, out=out, resume=True, epochs=3).record.status == "done"
+
+
+def test_resume_refuses_pictures_that_have_changed(image_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=out, progress=Interrupting(3), **SETTINGS)
+    (image_folder / "cat" / "000.png").unlink()
+    with pytest.raises(RunError, match="have changed"):
+        uf.train(out=out, resume=True)
+
+
+def test_resume_of_a_finished_run_says_so(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, out=tmp_path / "run", **{**SETTINGS, "strategy": "head", "epochs": 1})
+    with pytest.raises(RunError, match="finished"):
+        uf.train(out=run.path, resume=True)
+
+
+def test_an_interrupted_run_keeps_its_settings(image_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=out, progress=Interrupting(3), **SETTINGS)
+    with pytest.raises(RunError, match="is interrupted; finish it with"):
+        uf.load(out)
+    config = read_json(out / "run.json", uf.records.RunRecord).config
+    assert config == TrainOptions(**SETTINGS)
