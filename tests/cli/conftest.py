@@ -35,6 +35,12 @@ class Outcome:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Options of `train` for a real network that trains in a second or two."""
+    return TINY
+
+
 @pytest.fixture
 def unfreeze(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

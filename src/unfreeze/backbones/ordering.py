@@ -65,11 +65,11 @@ def trace(model: nn.Module, example: Any) -> Trace:
     try:
         return _run(copy.deepcopy(model).cpu(), example, device="cpu")
     except Exception as error:
-        shapes = [tuple(leaf.shape) for leaf in tree_leaves(example) if isinstance(leaf, Tensor)]
+        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in tree_leaves(example) if isinstance(leaf, Tensor))
         reason = str(error).strip().splitlines() or [""]
         raise ModelError(
-            f"{type(model).__name__} does not run on an input of shape {', '.join(map(str, shapes)) or example!r}: "
-            f"{type(error).__name__}: {reason[0]}. Give another size, or an input it accepts as example=."
+            f"{type(model).__name__} does not run on an input of shape {shapes}: {type(error).__name__}: {reason[0]}. "
+            "Give another size, or an input it accepts as example=."
         ) from error
 
 

@@ -24,7 +24,8 @@ MODEL_FILE, TENSORS_FILE = "model.json", "model.safetensors"
 def save_network(network: Network, directory: Path) -> None:
     """Write a network's weights and record into a directory, each file whole or not at all.
 
-    The weights are written contiguous (safetensors takes no other), with a note of their memory format: in another
+    The same weights give the same bytes: safetensors orders its header's entries at random, so there is one. The
+    weights are written contiguous (safetensors takes no other), with a note of their memory format: in another
     one the same weights give outputs that differ in the last bits.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,7 @@ def save_network(network: Network, directory: Path) -> None:
     }
     layout = "channels_last" if _is_channels_last(network) else "contiguous"
     part = directory / (TENSORS_FILE + ".part")
-    safetensors.torch.save_file(tensors, part, metadata={"memory_format": layout, "format": "pt"})
+    safetensors.torch.save_file(tensors, part, metadata={"memory_format": layout})
     os.replace(part, directory / TENSORS_FILE)  # noqa: PTH105 - says that an existing file is replaced, in one step
     write_json(directory / MODEL_FILE, network.record)
 

@@ -136,7 +136,8 @@ def _tensors_in(content: object, path: Path) -> dict[str, Tensor]:
 def _readings(backbone: nn.Module, tensors: Tensors) -> Iterator[Tensors]:
     """Yield the tensors under each way of reading their names, the plainest first."""
     if any(name.startswith("backbone.") for name in tensors):  # our own run's, or a detector's: its backbone alone
-        inner = {n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")}
+        inner = {n: t for n, t in tensors.items() if n.startswith("head.")}  # so that leaving it out is said
+        inner |= {n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")}
         yield inner
         yield from _converted(backbone, inner)
     stripped = {strip_wrappers(name): t for name, t in tensors.items()}

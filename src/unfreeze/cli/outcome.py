@@ -36,9 +36,14 @@ def outcome_text(run: Run) -> list[str]:
     worst = _worst(run)[1]
     if worst:
         lines += ["", "Worst on test:", *(f"  {line}" for line in worst)]
-    lines += ["", f"Time: {_timing_text(run.record.timing)}.", f"Run:  {run.path}"]
-    lines += [f"Next: {_next_command(run)}"]
-    return lines
+    return [
+        *lines,
+        "",
+        f"Time:   {_timing_text(run.record.timing)}.",
+        f"Run:    {run.path}",
+        f"Report: {run.path / 'report.html'}",
+        f"Next:   {_next_command(run)}",
+    ]
 
 
 def _worst(run: Run) -> tuple[list[Mapping[str, Any]], list[str]]:

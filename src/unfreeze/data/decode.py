@@ -136,7 +136,8 @@ def _decode(payload: bytes, name: str) -> Pixels:
         if n_frames > 1:
             refuse_frames(n_frames, name)
         if is_deep_png(payload):
-            return read_deep_png(payload, name).turned(_exif_orientation(image))
+            pixels = read_deep_png(payload, name, transparent=image.info.get("transparency"))
+            return pixels.turned(_exif_orientation(image))
         if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_deep_colour(image):
             return read_deep_tiff(payload, image, name)
         _refuse_deep_ppm(image, name)

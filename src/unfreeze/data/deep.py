@@ -24,7 +24,7 @@ from unfreeze.errors import ImageError
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-__all__ = ["is_deep_png", "is_tiff", "read_deep_png", "read_deep_tiff", "refuse_frames", "read_tiff", "refuse_size"]
+__all__ = ["is_deep_png", "is_tiff", "read_deep_png", "read_deep_tiff", "read_tiff", "refuse_frames", "refuse_size"]
 
 # tifffile logs what is wrong with a damaged file; we raise it instead.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -63,8 +63,11 @@ def refuse_size(n_pixels: int, name: str) -> None:
         )
 
 
-def read_deep_png(payload: bytes, name: str) -> Pixels:
-    """Decode a PNG of 16 bits a channel with colour or alpha, in full depth, not turned upright."""
+def read_deep_png(payload: bytes, name: str, *, transparent: tuple[int, ...] | None = None) -> Pixels:
+    """Decode a PNG of 16 bits a channel with colour or alpha, in full depth, not turned upright.
+
+    `transparent` is the one colour that the file declares to be no colour, if it does.
+    """
     mode = PNG_MODES[payload[25]]
     if mode == "LA;16":  # four bytes a pixel: grey and opacity, the upper byte first
         upper, lower = np.split(_bytes_as(payload, "PNG", {"LA;16B": "RGBA"})[:, :, [0, 2, 1, 3]], 2, axis=2)
@@ -74,6 +77,8 @@ def read_deep_png(payload: bytes, name: str) -> Pixels:
     alpha = None
     if mode in {"LA;16", "RGBA;16"}:
         values, alpha = values[:, :, :-1], (values[:, :, -1] / FULL_16_BIT[1]).astype(np.float32)
+    elif transparent is not None:
+        alpha = (values != np.array(transparent)).any(axis=2).astype(np.float32)
     return Pixels(name, values, mode, "PNG", alpha=alpha, full_range=FULL_16_BIT)
 
 
@@ -148,7 +153,8 @@ def _with_raw_mode(tile: Any, raw_modes: Mapping[str, str]) -> Any:
 
 
 def _joined(upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    return (upper.astype(np.uint16) << 8) | lower
+    joined: npt.NDArray[np.uint16] = np.left_shift(upper, 8, dtype=np.uint16) | lower
+    return joined
 
 
 def _channels_last(page: TiffPage, name: str) -> npt.NDArray[np.generic]:
@@ -160,7 +166,9 @@ def _channels_last(page: TiffPage, name: str) -> npt.NDArray[np.generic]:
         )
     try:
         values: npt.NDArray[np.generic] = page.asarray()
-    except (KeyError, ImportError) as error:  # tifffile leaves most codecs to another package
+    except (KeyError, ValueError, ImportError) as error:  # tifffile leaves most codecs to another package
+        if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
+            raise
         raise ImageError(
             f'"{name}" is a deep TIFF with the compression {page.compression.name}, which needs the package '
             "imagecodecs (pip install imagecodecs). Or save it without compression, or with Deflate."

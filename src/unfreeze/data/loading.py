@@ -6,11 +6,13 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import ThreadpoolController
 
 from unfreeze.data.decode import read_image
 from unfreeze.data.scan import n_usable_cores
@@ -152,7 +154,8 @@ class _ViewMaker:
 def _prefetched(maker: _ViewMaker, chunks: list[npt.NDArray[np.int64]], n_threads: int) -> Iterator[Batch]:
     waiting: deque[tuple[npt.NDArray[np.int64], list[Future[torch.Tensor]]]] = deque()
     upcoming = iter(chunks)
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="unfreeze-decode")
+    alone = partial(_compute_alone, ThreadpoolController().select(user_api="openmp"))
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="unfreeze-decode", initializer=alone)
     try:
         for chunk in upcoming:
             waiting.append((chunk, [pool.submit(maker, int(index)) for index in chunk]))
@@ -162,6 +165,16 @@ def _prefetched(maker: _ViewMaker, chunks: list[npt.NDArray[np.int64]], n_thread
             yield _collected(maker.dataset, *waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _compute_alone(openmp: ThreadpoolController) -> None:
+    """Let this thread, and no other, compute without a team of its own.
+
+    Pictures are shared out over threads already: teams within them would fight over the cores with each other
+    and with the training. `torch.set_num_threads` would bind later threads of the whole process too.
+    """
+    torch.get_num_threads()  # torch sets a thread's number when it is first used there; ours comes after it
+    openmp.limit(limits=1)
 
 
 def _collected(dataset: Dataset, chunk: npt.NDArray[np.int64], futures: list[Future[torch.Tensor]]) -> Batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +60,9 @@ def cover_sides(
     """Return the sides after the moves and exchanges that bring missing labels to them, and the moves.
 
     Every step lowers the price of what is missing, so it ends; rare labels come first, since they leave
-    the fewest choices. Of several ways the one that moves the fewest pictures is taken, and then the
-    unit whose hash lies nearest to the side, so that the choice changes little when pictures are added.
+    the fewest choices. Of several ways the one that moves the fewest pictures for what it brings is taken,
+    and then the unit whose hash lies nearest to the side, so that the choice changes little when pictures
+    are added.
 
     Args:
         units: all units that may be moved.
@@ -71,9 +72,7 @@ def cover_sides(
     """
     state = _State(units, list(sides), cover, fixed)
     moves: list[Move] = []
-    while step := (state.best_move() or state.best_swap()):
-        for move in step:
-            state.apply(move)
+    while step := (state.move_once_for_each() or state.exchange_once()):
         moves += step
     return state.sides, _net(moves)
 
@@ -150,54 +149,61 @@ class _State:
             growth += self.cover.prices[side, label] * (int(before + amount == 0) - int(before == 0))
         return growth
 
-    def best_move(self) -> list[Move]:
-        """Return the best single move for the first missing label that one helps, or nothing."""
+    def move_once_for_each(self) -> list[Move]:
+        """Make the best single move for every missing label that one helps; return the moves."""
+        moves = []
         for side, label in self._missing():
-            options = [Move(unit, self.sides[unit], side) for unit in self.units_of.get(label, ())]
-            ranked = [(self._rank([move], label), move) for move in options if self.change([move]) < 0]
-            if ranked:
-                return [min(ranked, key=lambda pair: (pair[0], pair[1].unit))[1]]
+            if self.counts[side, label]:
+                continue  # an earlier move has brought it
+            options = [[Move(unit, self.sides[unit], side)] for unit in self.units_of.get(label, ())]
+            moves += self._make_best(options, label)
+        return moves
+
+    def exchange_once(self) -> list[Move]:
+        """Make the best exchange of two units for the first missing label that one helps; return its moves."""
+        for side, label in self._missing():
+            here = [unit for unit, where in enumerate(self.sides) if where == side and unit != self.fixed]
+            options = [
+                [Move(unit, self.sides[unit], side), Move(other, side, self.sides[unit])]
+                for unit in self.units_of.get(label, [])[:MAX_CANDIDATES]
+                for other in here[:MAX_CANDIDATES]
+            ]
+            if moves := self._make_best(options, label):
+                return moves
         return []
 
-    def best_swap(self) -> list[Move]:
-        """Return the best exchange of two units for the first missing label that one helps, or nothing."""
-        for side, label in self._missing():
-            ranked = []
-            here = [index for index, where in enumerate(self.sides) if where == side and index != self.fixed][:MAX_CANDIDATES]
-            for unit in self.units_of.get(label, [])[:MAX_CANDIDATES]:
-                source = self.sides[unit]
-                for other in here:
-                    swap = [Move(unit, source, side), Move(other, side, source)]
-                    if self.change(swap) < 0:
-                        ranked.append((self._rank(swap, label), unit, other))
-            if ranked:
-                _, unit, other = min(ranked)
-                source = self.sides[unit]
-                return [Move(unit, source, side), Move(other, side, source)]
-        return []
+    def _make_best(self, options: Sequence[list[Move]], label: int) -> list[Move]:
+        """Make the best of several groups of moves, if any lowers the price; return its moves."""
+        helpful = [(change, moves) for moves in options if (change := self.change(moves)) < 0]
+        if not helpful:
+            return []
+        _, best = min(helpful, key=lambda pair: self._rank(pair[1], label, pair[0]))
+        for move in best:
+            self.apply(move)
+        return best
 
-    def _missing(self) -> Iterator[tuple[int, int]]:
-        """Yield (side, label) that are missing: dear ones first, then labels of few units."""
+    def _missing(self) -> list[tuple[int, int]]:
+        """Return (side, label) that are missing: dear ones first, then labels of few units."""
         pairs = [
             (side, label)
             for side in self.cover.sides
             for label in np.flatnonzero((self.counts[side] == 0) & (self.cover.prices[side] > 0)).tolist()
         ]
         prices = self.cover.prices
-        yield from sorted(
+        return sorted(
             pairs,
             key=lambda pair: (-prices[pair], len(self.units_of.get(pair[1], ())), ORDER.index(pair[0]), pair[1]),
         )
 
-    def _rank(self, moves: Sequence[Move], label: int) -> tuple[float, int, float, float]:
-        """Return what to minimise: price, pictures moved, scarcity where they come from, distance."""
+    def _rank(self, moves: Sequence[Move], label: int, change: float) -> tuple[float, float, float, int]:
+        """Return what to minimise: pictures moved for the gain, scarcity at the source, distance."""
         first = self.units[moves[0].unit]
         low, high = self.cover.edges[moves[0].target]
         share = self.cover.edges[moves[0].source]
         surplus = self.counts[moves[0].source, label] / (share[1] - share[0])
         distance = max(low - first.position, first.position - high, 0.0)
         n_pictures = sum(len(self.units[move.unit].members) for move in moves)
-        return self.change(moves), n_pictures, -float(surplus), distance
+        return n_pictures / -change, -float(surplus), distance, moves[0].unit
 
 
 def _n_train(sizes: Sequence[int], sides: Sequence[int]) -> int:

@@ -73,7 +73,7 @@ def make_view(
         ConfigError: no such augment.
     """
     check_augment(augment)
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    tensor = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)
     if augment == "none":
         return _evaluation_view(tensor, spec).contiguous()
     return _varied_view(tensor, spec, _RECIPES[augment], view_rng(seed, key, index)).contiguous()

@@ -93,7 +93,8 @@ def _errors(predictions: Predictions) -> np.ndarray:
     relative = np.abs(_relative_errors(predictions))
     worst = relative.argmax(axis=1) if len(predictions) else np.zeros(0, dtype=int)
     difference: np.ndarray = predictions.predicted - predictions.truth
-    return difference[np.arange(len(predictions)), worst]
+    errors: np.ndarray = difference[np.arange(len(predictions)), worst]
+    return errors
 
 
 def _relative_errors(predictions: Predictions) -> np.ndarray:

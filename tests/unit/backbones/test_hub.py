@@ -70,5 +70,5 @@ def test_offline_mode_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_network_without_pretrained_weights_is_an_error() -> None:
-    with pytest.raises(WeightsError, match="timm has no pretrained weights for vit_huge_patch14_224"):
-        load_network("vit_huge_patch14_224", task="classification", outputs="ab", size=28)
+    with pytest.raises(WeightsError, match="timm has no pretrained weights for darknet17"):
+        load_network("darknet17", task="classification", outputs="ab")

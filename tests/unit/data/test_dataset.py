@@ -141,7 +141,7 @@ class TestAlignOutputs:
         assert aligned.targets.tolist() == [1, 3]
 
     def test_an_unknown_class_is_named_with_the_nearest(self) -> None:
-        with pytest.raises(DataError, match='catt.*Did you mean "cat"'):
+        with pytest.raises(DataError, match=r'catt.*Did you mean "cat"'):
             align_outputs(with_class_names("catt", "dog"), ("cat", "dog"))
 
     def test_labels_are_reordered_and_foreign_ones_left_out(self) -> None:

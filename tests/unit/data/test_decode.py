@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
-import torch
-import torchvision
 from PIL import Image
+
 from unfreeze.data.decode import read_image
 from unfreeze.errors import ImageError
 
@@ -309,16 +308,25 @@ def test_eight_bit_pictures_do_not_use_the_range(tmp_path: Path) -> None:
 # -- trap 25: no fast DCT, no fast upsampling
 
 
-def test_trap_25_jpeg_is_decoded_with_the_accurate_dct_and_smooth_chroma(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
-    saved(tmp_path / "a.jpg", noise, quality=80, subsampling="4:2:0")
-    buffer = torch.frombuffer(bytearray((tmp_path / "a.jpg").read_bytes()), dtype=torch.uint8)
-    # libjpeg's defaults, which torchvision leaves alone, are the accurate DCT and smooth upsampling
-    expected = torch.ops.image.decode_jpeg(buffer, 0, False).permute(1, 2, 0).numpy()
-    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), expected)
-    with Image.open(tmp_path / "a.jpg") as image:
-        image.draft("RGB", image.size)  # what Pillow does for thumbnails: the fast ones
-        assert np.abs(np.asarray(image).astype(int) - expected).max() > 4
+def test_trap_25_jpeg_is_decoded_with_the_accurate_dct(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    k, x = np.meshgrid(np.arange(8), np.arange(8), indexing="ij")
+    dct = np.where(k == 0, np.sqrt(1 / 8), 0.5) * np.cos((2 * x + 1) * k * np.pi / 16)
+    # blocks whose coefficients are whole steps of the quantisation, so that encoding loses nothing
+    coefficients = 16 * rng.integers(-1, 2, (8, 8, 8, 8))
+    exact = (dct.T @ coefficients @ dct + 128).swapaxes(1, 2).reshape(64, 64)
+    assert 0 < exact.min() < exact.max() < 255
+    saved(tmp_path / "a.jpg", np.rint(exact).astype(np.uint8), qtables=[[16] * 64])
+    assert np.abs(read_image(tmp_path / "a.jpg")[:, :, 0] - exact).max() < 0.6
+
+
+def test_trap_25_chroma_is_upsampled_smoothly(tmp_path: Path) -> None:
+    ramp = np.zeros((16, 64, 3), np.uint8)
+    ramp[:, :, 0] = np.arange(64) * 4
+    image = read_image(saved(tmp_path / "a.jpg", ramp, "RGB", quality=95, subsampling="4:2:0")).astype(int)
+    blue_difference = (image[:, :, 0] - image[:, :, 1])[8]
+    within_pairs = np.diff(blue_difference)[0::2]  # 0 where one chroma value is given to two pixels
+    assert np.mean(within_pairs > 0) > 0.8
 
 
 # -- what has no single reading
@@ -361,11 +369,49 @@ def test_more_than_four_channels_are_an_error(tmp_path: Path, dtype: type) -> No
         read_image(tmp_path / "a.tif")
 
 
+def lzw(values: npt.NDArray[np.generic]) -> bytes:
+    """Compress by the letter: every byte as a code of 9 bits, the table cleared before codes grow longer."""
+    codes = []
+    for at, byte in enumerate(values.tobytes()):
+        codes += [256, byte] if at % 200 == 0 else [byte]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+def write_lzw(path: Path, values: npt.NDArray[np.generic]) -> None:
+    """Write an LZW file, for which tifffile would need another package."""
+    with tifffile.TiffWriter(path) as file:
+        file.write(
+            iter([lzw(values)]),
+            shape=values.shape,
+            dtype=values.dtype,
+            photometric="rgb",
+            compression="zlib",
+            rowsperstrip=values.shape[0],
+        )
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["Compression"].overwrite(5)
+
+
+def test_trap_17_sixteen_bit_lzw_tiff_keeps_what_lies_below_its_upper_8_bits(tmp_path: Path) -> None:
+    write_lzw(tmp_path / "a.tif", DEEP_RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), scaled(DEEP_RGB, 0, 65535))
+    assert (read_image(tmp_path / "a.tif", depth_range=(0, 255)) == scaled(DEEP_RGB, 0, 255)).all()
+
+
 def test_a_compression_that_needs_another_package_is_named(tmp_path: Path) -> None:
-    Image.fromarray(GREY).save(tmp_path / "a.tif", compression="tiff_lzw")
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        assert file.pages[0].compression.name == "LZW"
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), threefold(GREY))  # 8 bits need none
+    write_lzw(tmp_path / "a.tif", DEEP_RGB.astype(np.float32))
+    with pytest.raises(ImageError, match=r"a\.tif.*LZW.*pip install imagecodecs"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_trap_17_transparent_colour_of_a_deep_png_is_composited_on_white(tmp_path: Path) -> None:
+    body = b"tRNS" + struct.pack(">HHH", *DEEP_RGB[0, 0])
+    chunk = struct.pack(">I", 6) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "a.png").write_bytes(png(DEEP_RGB, 2, chunks=chunk))
+    image = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(image[0, 0], [255, 255, 255])
+    np.testing.assert_array_equal(image[1:], scaled(DEEP_RGB, 0, 65535)[1:])
 
 
 # -- damaged and lying files
@@ -404,12 +450,8 @@ def test_random_damage_is_read_or_is_an_image_error_and_never_anything_else(tmp_
         for at in rng.integers(0, min(len(broken), 400), 4):
             broken[at] = rng.integers(0, 256)
         (tmp_path / name).write_bytes(broken)
-        try:
-            image = read_image(tmp_path / name, depth_range=(0, 65535))
-        except ImageError as error:
-            assert name in str(error)
-        else:
-            assert image.ndim == 3
+        said = outcome(tmp_path / name)
+        assert said == "read" or name in said
 
 
 def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
@@ -473,7 +515,7 @@ def test_no_warning_of_a_decoder_reaches_the_user_and_filters_stay_as_they_were(
 
 def outcome(path: Path) -> str:
     try:
-        read_image(path)
+        read_image(path, depth_range=(0, 65535))
     except ImageError as error:
         return str(error)
     return "read"

@@ -158,7 +158,7 @@ class TestTrap18:
 
     def test_trap_18_too_few_groups_is_an_error(self) -> None:
         dataset = labelled([0, 1] * 30, groups=tuple(f"p{i % 2}" for i in range(60)))
-        with pytest.raises(DataError, match="form only 2 groups .* 3 are needed for train, val, test"):
+        with pytest.raises(DataError, match=r"form only 2 groups .* 3 are needed for train, val, test"):
             split_dataset(dataset)
 
     def test_trap_18_a_class_of_two_groups_is_learned_and_its_absence_noted(self) -> None:

@@ -149,7 +149,7 @@ class TestRows:
     @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "C:\\x.png", "..\\x.png", ".."])
     def test_names_that_lead_out_of_the_folder_are_refused(self, write_table: Maker, tmp_path: Path, name: str) -> None:
         Image.new("RGB", (4, 4)).save(tmp_path.parent / "x.png")
-        with pytest.raises(DataError, match="outside|missing"):
+        with pytest.raises(DataError, match=r"outside|missing"):
             open_dataset(write_table(f"file,label\n1.png,a\n{name},b\n"))
 
     def test_a_name_may_wind_inside_the_folder(self, write_table: Maker) -> None:
@@ -224,7 +224,7 @@ class TestGroups:
             open_dataset(write_table("file,label,id\n1.png,a,7\n2.png,b,\n"), group="id")
 
     def test_neither_column_nor_pattern(self, write_table: Maker) -> None:
-        with pytest.raises(ConfigError, match='Did you mean "patient".*not a column either'):
+        with pytest.raises(ConfigError, match=r'Did you mean "patient".*not a column either'):
             open_dataset(write_table("file,label,patient\n1.png,a,7\n2.png,b,8\n"), group="patinet")
 
     @pytest.mark.parametrize(

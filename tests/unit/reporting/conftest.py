@@ -66,7 +66,10 @@ def make_run(tmp_path: Path, make_picture: Callable[..., np.ndarray]) -> Callabl
             val=evaluate_scores(task, truth[: SIZES["val"]], scores[: SIZES["val"]]),
             test=evaluate_scores(task, truth[SIZES["val"] :], scores[SIZES["val"] :]),
         )
-        write_json(directory / "run.json", _record(task, outputs, settings, metrics, str(root), files))
+        write_json(
+            directory / "run.json",
+            _record(task, outputs, config=settings, metrics=metrics, root=str(root), files=files),
+        )
         write_json(directory / "model.json", _model(task, outputs))
         write_json(directory / "layers.json", _layers())
         _write_history(directory / "history.jsonl", PRIMARY[task])
@@ -96,7 +99,13 @@ def _made_up(task: TaskName, k: int, n: int, rng: np.random.Generator) -> tuple[
 
 
 def _record(
-    task: TaskName, outputs: tuple[str, ...], config: TrainOptions, metrics: RunMetrics, root: str, files: list[str]
+    task: TaskName,
+    outputs: tuple[str, ...],
+    *,
+    config: TrainOptions,
+    metrics: RunMetrics,
+    root: str,
+    files: list[str],
 ) -> RunRecord:
     return RunRecord(
         status="done",

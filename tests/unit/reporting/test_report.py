@@ -102,7 +102,7 @@ def test_charts_are_valid_for_the_plotly_library(make_run: Callable[..., Path]) 
 
 
 def test_names_of_the_user_are_never_markup(make_run: Callable[..., Path]) -> None:
-    directory = make_run(outputs=(NASTY, "</td>&amp;", "glass"), name="run-<b>bold</b>")
+    directory = make_run(outputs=(NASTY, "</td>&amp;", "glass"), name="run-<b>bold")
     change(directory, notes=(f"A note with {NASTY}.",))
     text = own_text(page(directory))
     assert "alert(" in text
