@@ -43,9 +43,7 @@ KEYWORDS = ("head", "all", "stages:N", "groups:N", "last:N", "from:NAME", "kind:
 COUNTED = ("stages", "groups", "last")
 NAMED = ("from", "kind", "leaf")
 OUTER_WRAPPERS = ("module.", "backbone.")  # DataParallel and DDP; our own Network
-HIDDEN_WRAPPERS = frozenset(
-    {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-)  # at any depth
+HIDDEN_WRAPPERS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})  # at any depth
 KINDS = ("conv", "norm", "linear", "other")
 
 
@@ -138,17 +136,14 @@ def _parse_alternative(text: str, whole: str) -> Selector:
 
 def _parse_count(argument: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]+", argument):
-        raise SelectorError(
-            f'"{text}" needs a whole number of at least 0 after the colon, but got "{argument}".'
-        )
+        raise SelectorError(f'"{text}" needs a whole number of at least 0 after the colon, but got "{argument}".')
     return int(argument)
 
 
 def _parse_path(text: str, whole: str) -> Selector:
     if "" in text.split("."):
         raise SelectorError(
-            f'The path "{whole}" has an empty component: a path is names joined by single dots, '
-            'as "layer4.0.conv1".'
+            f'The path "{whole}" has an empty component: a path is names joined by single dots, as "layer4.0.conv1".'
         )
     return Selector("path", name=text)
 

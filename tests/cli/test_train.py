@@ -104,7 +104,7 @@ def test_an_interrupt_keeps_the_checkpoint_and_says_how_to_continue(
 ) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "unfreeze.cli", "train", str(pets), *tiny, "--epochs", "400", "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
         shown = next((line for line in lines if line.startswith("  epoch ")), "")

@@ -50,7 +50,9 @@ def resnet50_layers() -> Layers:
         stages[stage] = {}
         for block in range(n_blocks):
             name = f"{stage}.{block}"
-            members = [(f"{name}.{part}{i}", kind) for i in (1, 2, 3) for part, kind in (("conv", "conv"), ("bn", "norm"))]
+            members = [
+                (f"{name}.{part}{i}", kind) for i in (1, 2, 3) for part, kind in (("conv", "conv"), ("bn", "norm"))
+            ]
             if block == 0:
                 members += [(f"{name}.downsample.0", "conv"), (f"{name}.downsample.1", "norm")]
             stages[stage][name] = members

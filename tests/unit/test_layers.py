@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -28,7 +29,11 @@ def mobilenet(make_layers: Callable[..., Layers]) -> Layers:
         for i in (1, 10, 11, 12)
     }
     return make_layers(
-        {"stem": {"stem": [("conv_stem", "conv"), ("bn1", "norm")]}, "blocks": blocks, "pre_head": {"pre_head": [("head.norm", "norm")]}},
+        {
+            "stem": {"stem": [("conv_stem", "conv"), ("bn1", "norm")]},
+            "blocks": blocks,
+            "pre_head": {"pre_head": [("head.norm", "norm")]},
+        },
         head=("head.0", "head.3"),
     )
 
@@ -136,7 +141,13 @@ def test_a_wildcard_does_not_reach_the_head_but_its_own_path_does() -> None:
 
 def test_from_takes_everything_from_a_names_first_leaf_on(mobilenet: Layers) -> None:
     assert mobilenet.select("from:blocks") == mobilenet.select("all") - mobilenet.select("stem")
-    assert mobilenet.select("from:blocks.12.bn1") == {"blocks.12.bn1", "blocks.12.conv_pw", "head.norm", "head.0", "head.3"}
+    assert mobilenet.select("from:blocks.12.bn1") == {
+        "blocks.12.bn1",
+        "blocks.12.conv_pw",
+        "head.norm",
+        "head.0",
+        "head.3",
+    }
     assert mobilenet.select("from:pre_head") == {"head.norm", "head.0", "head.3"}
     assert mobilenet.select("from:head") == mobilenet.select("head")
 
@@ -228,7 +239,7 @@ def test_stages_and_groups_partition_the_leaves_and_selectors_grow_with_their_nu
         assert sorted(names) == sorted(layers.order)
     for form, n_known in (("stages", len(layers.stages) - 1), ("groups", len(layers.groups) - 1)):
         selected = [layers.select(f"{form}:{n}") for n in range(n_known + 1)]
-        assert all(a < b for a, b in zip(selected, selected[1:], strict=False))
+        assert all(a < b for a, b in itertools.pairwise(selected))
         assert selected[0] == layers.select("head")
         assert selected[-1] == layers.select("all")
 

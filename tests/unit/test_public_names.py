@@ -20,7 +20,7 @@ def test_importing_the_package_and_planning_load_no_torch() -> None:
         "uf.Plan, uf.Phase, uf.Layers, uf.strategies.lp_ft, uf.PlanError, uf.train, uf.load;"
         "print({'torch', 'timm', 'torchvision', 'sklearn'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 

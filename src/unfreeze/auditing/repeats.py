@@ -47,7 +47,7 @@ def repeat_findings(
                 "UF203",
                 f"{_n_sets(sets)} of equal files have different labels. {_example(dataset, sets, with_labels=True)}",
                 _files(dataset, sets),
-                "Keep each picture once, under its right label. If it has several, use a table with one column a label.",
+                "Keep each picture once, under its right label. If it has several, use a table with one column each.",
             )
         )
     # The values of a regression may well differ a little between frames of one film.

@@ -54,7 +54,7 @@ def shortcut_findings(dataset: Dataset, fingerprints: Sequence[Fingerprint]) -> 
         name, values = next(one for one in candidates if _association(dataset, one[1]) == strongest)
         value, label = strongest
         if value >= MIN_CRAMERS_V and _beats_chance(_codes(values), _labels(dataset)[label], value):
-            found.append(_finding(code, dataset, name, values, label, value))
+            found.append(_finding(code, dataset, (name, values), label, value))
     return found
 
 
@@ -107,7 +107,8 @@ def _table(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> npt.N
     return np.bincount(rows * n_columns + columns, minlength=n_rows * n_columns).reshape(n_rows, n_columns)
 
 
-def _finding(code: str, dataset: Dataset, name: str, values: list[str], label: str, value: float) -> Finding:
+def _finding(code: str, dataset: Dataset, shortcut: tuple[str, list[str]], label: str, value: float) -> Finding:
+    name, values = shortcut
     table = _table(_codes(values), _labels(dataset)[label])
     informed, blind = table.max(axis=1).sum() / table.sum(), table.sum(axis=0).max() / table.sum()
     target = "the label" if label == "label" else f'"{label}"'

@@ -22,7 +22,7 @@ def side_findings(dataset: Dataset, clusters: Sequence[Sequence[int]], split: Sp
         found.append(
             Finding(
                 "UF301",
-                f"{len(crossing)} picture{'s' if len(crossing) > 1 else ''} and what is equal to or looks like them lie "
+                f"{len(crossing)} picture{'s' if len(crossing) > 1 else ''} and what equals or looks like them lie "
                 f'on several sides of the split. The first: "{dataset.files[one]}" ({sides.get(one, "none")}) and '
                 f'"{dataset.files[other]}" ({sides[other]}).',
                 tuple(dataset.files[index] for members in crossing for index in members),

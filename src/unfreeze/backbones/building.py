@@ -89,7 +89,7 @@ def count_features(backbone: nn.Module, name: str, size: tuple[int, int]) -> int
     try:
         output = trace(backbone, torch.zeros(1, N_CHANNELS, *size)).output
     except ModelError as error:
-        raise ModelError(_size_message(name, size, error)) from error
+        raise ModelError(_size_message(name, size, error.__cause__ or error)) from error
     if output is None or not 2 <= len(output) <= 4:  # noqa: PLR2004 - vectors, tokens or maps
         raise ModelError(f"{name} gives no features of shape (B, F), (B, N, F) or (B, F, H, W); take another network.")
     return int(pool(torch.empty(output, device="meta")).shape[1])
@@ -103,7 +103,7 @@ def _without_wide_layers(backbone: nn.Module) -> nn.Module:
     return backbone
 
 
-def _size_message(name: str, size: tuple[int, int], error: Exception) -> str:
+def _size_message(name: str, size: tuple[int, int], error: BaseException) -> str:
     height, width = native_size(name)
     reason = (str(error).strip().splitlines() or [""])[0]
     return (

@@ -87,14 +87,21 @@ def layers_from(
         raise ModelError(f"{type(model).__name__} has no parameters below its head {heads}; name another head.")
     if groups is not None:
         grouping = group_patterns(below, groups)
-    elif callable(getattr(backbone, "group_matcher", None)):
-        grouping = group_timm(backbone, [n.removeprefix(prefix) for n in below])
-        grouping = Grouping({prefix + n: group for n, group in grouping.group_of.items()}, grouping.stage_of)
     else:
-        grouping = group_children(model, below)
+        group = group_timm if _has_both_grains(backbone) else group_children
+        grouping = group(backbone, [n.removeprefix(prefix) for n in below])
+        grouping = Grouping({prefix + n: name for n, name in grouping.group_of.items()}, grouping.stage_of)
     group_of = {n: grouping.group_of.get(n, HEAD) for n, _ in model.named_parameters()}
     grown = grow_leaves(model, seen, group_of)
     return _assemble(name or _name_of(model, backbone), grouping, grown, size)
+
+
+def _has_both_grains(backbone: nn.Module) -> bool:
+    matcher: Any = getattr(backbone, "group_matcher", None)
+    try:
+        return callable(matcher) and matcher(coarse=True) is not None
+    except AssertionError:  # timm's way to say that a network has one grain only (RDNet)
+        return False
 
 
 def group_timm(backbone: nn.Module, names: Sequence[str]) -> Grouping:
@@ -148,6 +155,8 @@ def group_children(model: nn.Module, names: Sequence[str]) -> Grouping:
     group_of, stage_of = {}, {}
     for name in names:
         parts = name.split(".")
+        if parts[0] == HEAD:  # what is left of a network's own head without its classifier
+            parts = [PRE_HEAD]
         group = ".".join(parts[:2]) if parts[0] in sequences and len(parts) > 2 else parts[0]  # noqa: PLR2004
         group_of[name] = group
         stage_of[group] = parts[0] if len(parts) > 1 else group

@@ -8,7 +8,6 @@ attention), and the same trace gives the multiply-adds and the sizes of the outp
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,10 +59,13 @@ def trace(model: nn.Module, example: Any) -> Trace:
     Raises:
         ModelError: the network does not run on the example.
     """
-    with contextlib.suppress(Exception):  # any network that needs values, not shapes alone, goes on below
-        return _run(_meta_copy(model), example, device="meta")
     try:
-        return _run(copy.deepcopy(model).cpu(), example, device="cpu")
+        try:
+            return _run(_meta_copy(model), example, device="meta")
+        except Exception:  # a network may need values, not shapes alone
+            if any(tensor.is_meta for tensor in model.parameters()):
+                raise
+            return _run(copy.deepcopy(model).cpu(), example, device="cpu")
     except Exception as error:
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in tree_leaves(example) if isinstance(leaf, Tensor))
         reason = str(error).strip().splitlines() or [""]

@@ -80,10 +80,7 @@ def _worst_labels(predictions: Predictions) -> tuple[list[Mapping[str, Any]], li
             {"label": names[k], "missed": int(missed[k]), "wrongly_found": int(extra[k]), "n_truth": int(n_truth[k])}
             for k in worst
         ],
-        [
-            f'"{names[k]}" missed {missed[k]} of {n_truth[k]} times, wrongly found {extra[k]} times'
-            for k in worst
-        ],
+        [f'"{names[k]}" missed {missed[k]} of {n_truth[k]} times, wrongly found {extra[k]} times' for k in worst],
     )
 
 

@@ -83,6 +83,4 @@ def _write_gradients(parameters: dict[str, nn.Parameter], plan: Plan, state: Pla
         if parameter.requires_grad != trains:
             parameter.requires_grad_(trains)
         if not trains:
-            parameter.grad = (
-                None  # a zero gradient with weight decay or momentum would still move the weights
-            )
+            parameter.grad = None  # a zero gradient with weight decay or momentum would still move the weights

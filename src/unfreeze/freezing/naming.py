@@ -27,9 +27,7 @@ def parameters_by_name(model: nn.Module, layers: Layers) -> dict[str, nn.Paramet
         found[plain] = parameter
     known = layers.leaf_by_parameter
     if found.keys() != known.keys():
-        raise PlanError(
-            _mismatch(sorted(known.keys() - found.keys()), sorted(found.keys() - known.keys()), layers)
-        )
+        raise PlanError(_mismatch(sorted(known.keys() - found.keys()), sorted(found.keys() - known.keys()), layers))
     return found
 
 
@@ -41,9 +39,7 @@ def _mismatch(missing: list[str], unknown: list[str], layers: Layers) -> str:
             f'"{missing[0]}".{did_you_mean(missing[0], unknown)}'
         )
     if unknown:
-        problems.append(
-            f'the model has {len(unknown)} parameters that are not theirs, the first "{unknown[0]}".'
-        )
+        problems.append(f'the model has {len(unknown)} parameters that are not theirs, the first "{unknown[0]}".')
     return (
         f"The plan is for the layers of {layers.model}, but {' And '.join(problems)} "
         "Write the plan for layers_of(model) of this very model."

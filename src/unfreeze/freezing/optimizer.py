@@ -67,9 +67,7 @@ def set_rates(optimizer: torch.optim.Optimizer, plan: Plan, state: PlanState) ->
     held = {group.get("name"): group for group in optimizer.param_groups}
     for group, lr, weight_decay in zip(plan.param_groups, state.lrs, state.weight_decays, strict=True):
         target = held[group.name]
-        if isinstance(
-            target["lr"], torch.Tensor
-        ):  # compiled and capturable optimizers read the tensor itself
+        if isinstance(target["lr"], torch.Tensor):  # compiled and capturable optimizers read the tensor itself
             target["lr"].fill_(lr)
         else:
             target["lr"] = lr

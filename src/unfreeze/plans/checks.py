@@ -27,9 +27,7 @@ def find_problems(layers: Layers, phases: Sequence[Phase]) -> list[str]:
     found += [f'Two phases are named "{name}": give each a name of its own.' for name in _repeated(names)]
     if len({phase.solver for phase in phases}) > 1:
         solvers = ", ".join(phase.solver for phase in phases)
-        found.append(
-            f"The solver must be the same in all phases, which share one optimizer, but got {solvers}."
-        )
+        found.append(f"The solver must be the same in all phases, which share one optimizer, but got {solvers}.")
     return found
 
 

@@ -80,9 +80,7 @@ class Plan:
     def __post_init__(self) -> None:
         raise_together(find_problems(self.layers, self.phases), PlanError)
         resolved = (
-            replace(
-                phase, train=self.layers.names_for(self.layers.select(phase.train)), rates=dict(phase.rates)
-            )
+            replace(phase, train=self.layers.names_for(self.layers.select(phase.train)), rates=dict(phase.rates))
             for phase in self.phases
         )
         object.__setattr__(self, "phases", tuple(resolved))
@@ -136,8 +134,7 @@ class Plan:
                     for parameter in leaf.parameters:
                         members.setdefault((group.name, lrs, parameter.decays), []).append(parameter.name)
         return tuple(
-            ParamGroup(_group_name(key, members), tuple(names), key[2], key[1])
-            for key, names in members.items()
+            ParamGroup(_group_name(key, members), tuple(names), key[2], key[1]) for key, names in members.items()
         )
 
     def position(self, step: int, *, steps_per_epoch: int, phase_epochs: Sequence[int] = ()) -> Position:

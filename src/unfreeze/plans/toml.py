@@ -20,9 +20,7 @@ __all__ = ["PLAN_VERSION", "format_plan", "read_plan", "read_settings"]
 
 PLAN_VERSION = 1
 AUGMENTS = ("none", "light", "standard")
-REQUIRED = tuple(
-    field.name for field in fields(Phase) if field.default is MISSING and field.default_factory is MISSING
-)
+REQUIRED = tuple(field.name for field in fields(Phase) if field.default is MISSING and field.default_factory is MISSING)
 
 
 def format_plan(plan: Plan) -> str:
@@ -41,14 +39,10 @@ def read_plan(source: str | Path, *, layers: Layers) -> Plan:
     """
     document = _parse(source)
     problems: list[str] = []
-    settings = _read_table(
-        document, SETTINGS, known=[*SETTINGS, "version", "phase"], where="", problems=problems
-    )
+    settings = _read_table(document, SETTINGS, known=[*SETTINGS, "version", "phase"], where="", problems=problems)
     version = document.get("version", PLAN_VERSION)
     if version != PLAN_VERSION:
-        problems.append(
-            f"version must be {PLAN_VERSION}, but got {version!r}: the plan is for another unfreeze."
-        )
+        problems.append(f"version must be {PLAN_VERSION}, but got {version!r}: the plan is for another unfreeze.")
     phases = list(_read_phases(document.get("phase", []), problems))
     complete = [phase for phase in phases if phase is not None]
     if len(complete) == len(phases):
@@ -86,9 +80,7 @@ def _parse(source: str | Path) -> dict[str, Any]:
         try:
             text = Path(source).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise PlanError(
-                f"{name} does not exist. `unfreeze plan MODEL --toml` writes one to begin with."
-            ) from None
+            raise PlanError(f"{name} does not exist. `unfreeze plan MODEL --toml` writes one to begin with.") from None
         except (OSError, UnicodeDecodeError) as error:
             raise PlanError(f"{name} cannot be read as a text file: {error}.") from None
     try:
@@ -107,9 +99,7 @@ def _read_phases(tables: Any, problems: list[str]) -> Iterator[Phase | None]:
         where = f'Phase {number} ("{name}"): ' if isinstance(name, str) else f"Phase {number}: "
         n_before = len(problems)
         values = _read_table(table, PHASE, known=list(PHASE), where=where, problems=problems)
-        problems += [
-            f'{where}"{key}" is missing: {PHASE[key].words}.' for key in REQUIRED if key not in table
-        ]
+        problems += [f'{where}"{key}" is missing: {PHASE[key].words}.' for key in REQUIRED if key not in table]
         yield Phase(**values) if len(problems) == n_before else None
 
 
@@ -141,9 +131,7 @@ def _format_phase(phase: Phase) -> dict[str, Any]:
 def _said(value: Any) -> dict[str, Any]:
     """Return a dataclass's fields, in order, that say something; TOML has no null."""
     each: tuple[Field[Any], ...] = fields(value)
-    return {
-        field.name: getattr(value, field.name) for field in each if getattr(value, field.name) is not None
-    }
+    return {field.name: getattr(value, field.name) for field in each if getattr(value, field.name) is not None}
 
 
 def _text(got: Any) -> str | None:

@@ -49,7 +49,7 @@ class Device:
 
     def place(self, network: Network) -> Network:
         """Move a network to the device, with its convolution weights channels-last (faster, also on CPUs)."""
-        return network.to(self.torch_device, memory_format=torch.channels_last)
+        return network.to(self.torch_device).to(memory_format=torch.channels_last)
 
     def send(self, tensor: Tensor) -> Tensor:
         """Move a batch to the device."""

@@ -23,7 +23,7 @@ from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, 
 from unfreeze.training.loop import LoopSettings, fine_tune
 from unfreeze.training.loss import class_weights, loss_function, prior_shift, sampling_weights
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import architecture_of, check_settings, settled
+from unfreeze.training.settings import architecture_of, check_settings, settled, weights_of
 
 __all__ = ["resume_run", "train_run"]
 
@@ -76,19 +76,19 @@ def train_run(
     progress.stage(f"Loading {architecture}")
     loading = time.monotonic()
     network = load_network(
-        options.model,
+        architecture,
         task=data.dataset.task,
         outputs=data.dataset.outputs,
         hidden=options.hidden,
         size=options.size,
-        weights=options.weights,
+        weights=weights_of(options),
         pretrained=options.pretrained,
         seed=options.seed,
         target_mean=scale and scale[0],
         target_std=scale and scale[1],
         depth_range=data.depth_range,
+        prior_shift=_shift(data, options),
     )
-    network.record = msgspec.structs.replace(network.record, prior_shift=_shift(data, options))
     for note in network.notes:
         progress.note(note)
     timing = Timing(scan_seconds=round(data.seconds, 3), load_seconds=round(time.monotonic() - loading, 3))

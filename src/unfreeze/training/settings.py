@@ -16,7 +16,7 @@ from unfreeze.records import ModelRecord, TrainOptions, read_json
 from unfreeze.training.device import device_problem
 from unfreeze.training.directory import out_problem
 
-__all__ = ["architecture_of", "check_settings", "settled"]
+__all__ = ["architecture_of", "check_settings", "settled", "weights_of"]
 
 
 def settled(options: TrainOptions, given: frozenset[str]) -> TrainOptions:
@@ -81,6 +81,13 @@ def architecture_of(options: TrainOptions) -> str:
     """
     record = _run_model(options)
     return check_model_name(options.model) if record is None else record.architecture
+
+
+def weights_of(options: TrainOptions) -> Path | None:
+    """Return the file that the weights come from: the one given, or that of the run that `model` names."""
+    if _run_model(options) is not None:
+        return Path(options.model) / "model.safetensors"
+    return None if options.weights is None else Path(options.weights)
 
 
 def _run_model(options: TrainOptions) -> ModelRecord | None:

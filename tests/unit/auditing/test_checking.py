@@ -19,8 +19,8 @@ SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
 def picture(seed: int) -> Image.Image:
-    noise = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((48, 48), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((96, 96), Image.Resampling.BICUBIC)
 
 
 def write(root: Path, images: dict[str, Image.Image]) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def test_uf201_copies_under_one_label(tmp_path: Path) -> None:
 
 
 def test_uf202_near_duplicates_under_one_label(tmp_path: Path) -> None:
-    files = write(tmp_path, {"a.png": picture(0), "b.png": picture(1), "small.jpg": picture(0).resize((32, 32))})
+    files = write(tmp_path, {"a.png": picture(0), "b.png": picture(1), "small.jpg": picture(0).resize((64, 64))})
     found = check_dataset(classes(tmp_path, files, [0, 1, 0]), scan(tmp_path, files))
     assert only(found, "UF202").files == ("a.png", "small.jpg")
     assert {"UF201", "UF203", "UF204"}.isdisjoint(codes(found))
@@ -91,7 +91,7 @@ def test_uf203_the_same_picture_under_two_labels(tmp_path: Path) -> None:
 
 
 def test_uf204_near_duplicates_under_two_labels(tmp_path: Path) -> None:
-    files = write(tmp_path, {"a.png": picture(0), "b.png": picture(1), "small.jpg": picture(0).resize((32, 32))})
+    files = write(tmp_path, {"a.png": picture(0), "b.png": picture(1), "small.jpg": picture(0).resize((64, 64))})
     fingerprints = scan(tmp_path, files)
     found = check_dataset(classes(tmp_path, files, [0, 1, 1]), fingerprints)
     assert only(found, "UF204").files == ("a.png", "small.jpg")

@@ -46,7 +46,7 @@ def changed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_changed_file_is_refused(changed_package: Path) -> None:
     assert find_spec(changed_package.name) is not None
-    with pytest.raises(WeightsError, match="damaged or was changed.*force-reinstall changed-lite-model"):
+    with pytest.raises(WeightsError, match=r"damaged or was changed.*force-reinstall changed-lite-model"):
         bundled.bundled_file("resnet18")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import timm
 import pytest
+import timm
 import torch
 from timm.optim import param_groups_layer_decay
 from torch import nn
@@ -133,7 +133,9 @@ def test_distances_are_timms_layer_decay_exponents_on_vit() -> None:
     with torch.device("meta"):
         model = timm.create_model("vit_tiny_patch16_224", num_classes=3)
     layers = layers_of(model)
-    distance = {p.name: layers.distance(layers.group_of(leaf.name).name) for leaf in layers.leaves for p in leaf.parameters}
+    distance = {
+        p.name: layers.distance(layers.group_of(leaf.name).name) for leaf in layers.leaves for p in leaf.parameters
+    }
     names = {id(p): name for name, p in model.named_parameters()}
     for group in param_groups_layer_decay(model, layer_decay=0.75):
         for parameter in group["params"]:
@@ -187,7 +189,7 @@ def test_patterns_that_do_not_partition_are_errors(groups: dict[str, str], messa
 
 
 def test_a_head_that_is_not_there_is_an_error_that_names_the_nearest() -> None:
-    with pytest.raises(ModelError, match='no module "tip".*Did you mean "top"'):
+    with pytest.raises(ModelError, match=r'no module "tip".*Did you mean "top"'):
         layers_of(Branched(), head="tip", example=torch.zeros(1, 3, 8, 8))
     with pytest.raises(ModelError, match="num_classes=0"):
         layers_of(timm.create_model("resnet18", num_classes=0))

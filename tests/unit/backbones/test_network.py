@@ -16,7 +16,9 @@ def small(task: str, outputs: str = "abc", **settings: object) -> Network:
 
 def test_normalisation_is_inside_the_network() -> None:
     network = small("classification")
-    plain = (IMAGES / 255 - torch.tensor(network.record.mean).view(3, 1, 1)) / torch.tensor(network.record.std).view(3, 1, 1)
+    plain = (IMAGES / 255 - torch.tensor(network.record.mean).view(3, 1, 1)) / torch.tensor(network.record.std).view(
+        3, 1, 1
+    )
     torch.testing.assert_close(network.normalise(IMAGES), plain, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(network(IMAGES), network(IMAGES.float()))
     torch.testing.assert_close(network(IMAGES), network.head(network.backbone(plain)), atol=1e-4, rtol=1e-4)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import timm
 import pytest
+import timm
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from unfreeze.backbones.ordering import trace
 from unfreeze.errors import ModelError
@@ -27,7 +27,7 @@ class Functional(nn.Module):
         bias = self.table[torch.arange(4, device=images.device)].mean(1).view(1, 4, 1, 1)
         maps = self.conv(images)
         norm = self.norm
-        maps = F.batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False)
+        maps = functional.batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False)
         return maps + bias
 
 

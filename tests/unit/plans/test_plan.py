@@ -127,7 +127,9 @@ def test_a_state_says_what_trains_and_at_which_rates(resnet50_layers: Layers) ->
     assert second.norm == "train"
 
 
-@pytest.mark.parametrize(("step", "expected"), [(0, (0, 0)), (9, (0, 9)), (10, (1, 0)), (19, (1, 9)), (20, (2, 0)), (24, (2, 4))])
+@pytest.mark.parametrize(
+    ("step", "expected"), [(0, (0, 0)), (9, (0, 9)), (10, (1, 0)), (19, (1, 9)), (20, (2, 0)), (24, (2, 4))]
+)
 def test_a_position_is_phase_and_step_in_it(resnet50_layers: Layers, step: int, expected: tuple[int, int]) -> None:
     plan = make_plan("gradual", resnet50_layers, epochs=5)
     assert [phase.epochs for phase in plan.phases] == [2, 2, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import isclose
 
 import pytest
@@ -24,8 +25,8 @@ def test_a_share_is_above_zero_and_at_most_one(schedule: str, n_steps: int, data
 def test_every_phase_rises_to_its_peak_and_never_rises_again(schedule: str, n_steps: int, warmup: float) -> None:
     shares = [rate_share(schedule, step, n_steps=n_steps, warmup=warmup) for step in range(n_steps)]
     peak = shares.index(1.0)
-    assert all(a < b for a, b in zip(shares[:peak], shares[1 : peak + 1], strict=True))
-    assert all(a >= b for a, b in zip(shares[peak:], shares[peak + 1 :], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(shares[: peak + 1]))
+    assert all(a >= b for a, b in itertools.pairwise(shares[peak:]))
 
 
 @given(schedules)

@@ -53,7 +53,7 @@ def test_every_rate_scales_with_lr(resnet50_layers: Layers, name: str) -> None:
             assert (x is None and y is None) or isclose(x * 10, y)
 
 
-@pytest.mark.parametrize("name", [name for name in ANY if name not in {"full"}])
+@pytest.mark.parametrize("name", [name for name in ANY if name != "full"])
 def test_the_head_peaks_at_lr_in_the_first_phase(resnet50_layers: Layers, name: str) -> None:
     assert make_plan(name, resnet50_layers, lr=2e-3).peak_lrs(0)["head"] == 2e-3
 

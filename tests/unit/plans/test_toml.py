@@ -136,7 +136,7 @@ def test_a_missing_or_unreadable_file_is_an_error_with_a_remedy(resnet50_layers:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PlanError, match="cannot be read as a text file"):
         Plan.from_toml(tmp_path / "binary", layers=resnet50_layers)
-    with pytest.raises(PlanError, match="is not TOML: .*line 1"):
+    with pytest.raises(PlanError, match=r"is not TOML: .*line 1"):
         Plan.from_toml("[[phase]\n", layers=resnet50_layers)
 
 

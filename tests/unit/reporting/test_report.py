@@ -237,5 +237,5 @@ def test_reporting_loads_no_torch(make_run: Callable[..., Path]) -> None:
         "write_methods(sys.argv[1]); write_report(sys.argv[1]); "
         "print([m for m in ('torch', 'timm', 'sklearn', 'pandas') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", program, str(directory)], capture_output=True, text=True, check=True)  # noqa: S603 - this interpreter, a fixed program
+    result = subprocess.run([sys.executable, "-c", program, str(directory)], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

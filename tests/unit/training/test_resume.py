@@ -37,6 +37,7 @@ class Interrupting(Silent):
         self.left, self.number = step, number
 
     def step(self, info: StepInfo) -> None:
+        assert info.lr >= 0
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), self.number)
@@ -71,7 +72,7 @@ def test_trap_07_resumed_equals_uninterrupted_bit_for_bit(
 @pytest.mark.slow
 def test_trap_26_a_training_killed_at_a_random_step_resumes_bit_for_bit(image_folder: Path, tmp_path: Path) -> None:
     whole = uf.train(image_folder, out=tmp_path / "whole", **SETTINGS)
-    step = random.Random().randint(5, 11)  # noqa: S311 - a step after the first checkpoint, another one every time
+    step = random.Random().randint(5, 11)
     script = (
         "import os, signal, torch, unfreeze as uf\n"
         "from unfreeze.training import Silent\n"
@@ -83,7 +84,7 @@ def test_trap_26_a_training_killed_at_a_random_step_resumes_bit_for_bit(image_fo
         "        if self.left == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"uf.train({str(image_folder)!r}, out={str(tmp_path / 'killed')!r}, progress=Killed(), **{SETTINGS!r})\n"
     )
-    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)  # noqa: S603 - our own code
+    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
     assert result.returncode == -signal.SIGKILL, result.stderr.decode()
     resumed = uf.train(out=tmp_path / "killed", resume=True)
     assert weights_of(resumed.path) == weights_of(whole.path), f"killed at step {step}"

@@ -37,9 +37,7 @@ __all__ = [
 
 
 def _discover() -> Mapping[str, Strategy]:
-    modules = [
-        importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
-    ]
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
     strategies = [module.STRATEGY for module in modules if hasattr(module, "STRATEGY")]
     return {strategy.name: strategy for strategy in sorted(strategies, key=lambda each: each.name)}
 

@@ -42,6 +42,4 @@ def gradual(
     return Plan(layers, tuple(phases))
 
 
-STRATEGY = Strategy(
-    "gradual", "more images, or images like the pretraining ones: head, then stage by stage", gradual
-)
+STRATEGY = Strategy("gradual", "more images, or images like the pretraining ones: head, then stage by stage", gradual)

@@ -32,6 +32,4 @@ def layerwise(
     return Plan(layers, (Phase("all layers", epochs, ("all",), lr, layer_decay=layer_decay, **options),))
 
 
-STRATEGY = Strategy(
-    "layerwise", "a middling number of images: all layers train, the deeper the slower", layerwise
-)
+STRATEGY = Strategy("layerwise", "a middling number of images: all layers train, the deeper the slower", layerwise)

@@ -25,9 +25,7 @@ def lp_ft(layers: Layers, *, epochs: int = 10, lr: float = 1e-3, **options: Unpa
         PlanError: fewer than two epochs, or a setting is out of range.
     """
     if epochs < 2:  # noqa: PLR2004 - a probe and a tuning
-        raise PlanError(
-            f'"lp-ft" has two phases and needs at least 2 epochs, but got {epochs}. Take "full" for one.'
-        )
+        raise PlanError(f'"lp-ft" has two phases and needs at least 2 epochs, but got {epochs}. Take "full" for one.')
     probe, tune = share_epochs(epochs, n_phases=2)
     phases = (
         Phase("head", probe, ("head",), lr, **options),
@@ -36,6 +34,4 @@ def lp_ft(layers: Layers, *, epochs: int = 10, lr: float = 1e-3, **options: Unpa
     return Plan(layers, phases)
 
 
-STRATEGY = Strategy(
-    "lp-ft", "images that will differ from the training ones later: probe, then tune gently", lp_ft
-)
+STRATEGY = Strategy("lp-ft", "images that will differ from the training ones later: probe, then tune gently", lp_ft)
