@@ -118,7 +118,7 @@ class Layers:
         assert len(self.stages[-1].groups) == 1, "the head is one layer group"
         assert all(group.leaves for group in self.groups), "a layer group has leaves"
         for each in (names, self.order, [s.name for s in self.stages], [g.name for g in self.groups]):
-            assert len(set(each)) == len(each), f"names repeat: {[name for name in each if each.count(name) > 1]}"
+            assert len(set(each)) == len(each), f"a name repeats: {[name for name in each if each.count(name) > 1]}"
         assert set(self.order) == set(names), f"order and leaves differ: {set(self.order) ^ set(names)}"
         parameters = [parameter.name for parameter in self.parameters]
         assert len(set(parameters)) == len(parameters), "a parameter belongs to two leaves"

@@ -98,6 +98,7 @@ def test_a_run_that_is_there_is_not_overwritten(
     assert (finished / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_the_checkpoint_and_says_how_to_continue(
     pets: Path, tiny: tuple[str, ...], tmp_path: Path, unfreeze: Callable[..., Any], number: signal.Signals

@@ -26,7 +26,7 @@ FAMILIES = (
     "focalnet_tiny_srf", "gcvit_xxtiny", "ghostnet_100", "hgnetv2_b0", "hiera_tiny_224", "hrnet_w18_small",
     "inception_v3", "inception_resnet_v2", "levit_128", "maxvit_tiny_rw_224", "mixer_b16_224",
     "mobilenetv3_small_100", "mobilenetv4_conv_small", "mobileone_s0", "mobilevit_xxs", "mvitv2_tiny",
-    "nasnetalarge", "nest_tiny", "nfnet_f0", "pit_ti_224", "poolformer_s12", "pvt_v2_b0", "regnetx_002",
+    "nasnetalarge", "nest_tiny", "nfnet_f0", "pit_ti_224", "poolformer_s12", "pvt_v2_b0", "rdnet_tiny", "regnetx_002",
     "repvgg_a0", "repvit_m0_9", "res2net50_26w_4s", "resnest14d", "resnetv2_50", "rexnet_100", "selecsls42",
     "senet154", "sequencer2d_s", "skresnet18", "swinv2_tiny_window8_256", "tiny_vit_5m_224", "tnt_s_patch16_224",
     "tresnet_m", "twins_pcpvt_small", "visformer_tiny", "volo_d1_224", "vovnet39a", "xception41",

@@ -147,6 +147,7 @@ def test_trap_04_nothing_is_replaced_and_a_replaced_module_is_noticed(make_netwo
         apply_plan(network, plan, optimizer, step=0, steps_per_epoch=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*STRATEGIES, "stages:2", "last:3"])
 def test_trap_05_the_optimizer_really_uses_the_plans_rate_at_every_step(
     make_network: Callable[..., Network], name: str
