@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from unfreeze.backbones import Network
 
+SOLVERS = ("adamw", pytest.param("sgd", marks=pytest.mark.slow))
 NETWORKS = [
     "vgg16",
     "resnet50",
@@ -40,7 +41,7 @@ def unfreeze_and_freeze_again(network: nn.Module, *, solver: str = "adamw") -> P
     return Plan(layers_of(network), phases)
 
 
-@pytest.mark.parametrize("solver", ["adamw", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_frozen_weights_and_buffers_are_bit_identical(
     make_network: Callable[..., Network],
@@ -186,7 +187,7 @@ def test_trap_06_all_groups_are_there_from_the_start(
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 5])
-@pytest.mark.parametrize("solver", ["adamw", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_trap_07_resuming_is_asking_the_plan_again(
     make_network: Callable[..., Network],
     make_optimizer: Callable[..., torch.optim.Optimizer],
@@ -211,7 +212,7 @@ def test_trap_07_resuming_is_asking_the_plan_again(
     assert layer_hashes(second, plan.layers) == layer_hashes(whole, plan.layers)
 
 
-@pytest.mark.parametrize("solver", ["adamw", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_trap_08_a_frozen_parameter_has_no_gradient_no_decay_and_does_not_move(
     make_network: Callable[..., Network],
     make_optimizer: Callable[..., torch.optim.Optimizer],

@@ -68,6 +68,7 @@ def test_classic_way_3_rates_by_name_on_mobilenetv2() -> None:
     assert set(peaks) == layers.select("all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["vgg16", "resnet50", "mobilenetv2_100", "tf_efficientnet_lite0", "convnext_atto", "densenet121"]
 )
