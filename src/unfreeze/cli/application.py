@@ -2,23 +2,23 @@
 
 from cyclopts import App, Group, Parameter
 
-from unfreeze.cli.check import check
-from unfreeze.cli.demo import demo
-from unfreeze.cli.evaluate import evaluate
-from unfreeze.cli.layers import layers
-from unfreeze.cli.models import models
-from unfreeze.cli.plan import plan
-from unfreeze.cli.predict import predict
-from unfreeze.cli.report import report
-from unfreeze.cli.train import train
+from unfreeze.cli.check import check_command
+from unfreeze.cli.demo import demo_command
+from unfreeze.cli.evaluate import evaluate_command
+from unfreeze.cli.layers import layers_command
+from unfreeze.cli.models import models_command
+from unfreeze.cli.plan import plan_command
+from unfreeze.cli.predict import predict_command
+from unfreeze.cli.report import report_command
+from unfreeze.cli.train import train_command
 
 __all__ = ["build_app"]
 
 USING = Group("From pictures to predictions", sort_key=1)
 LOOKING = Group("Before anything trains", sort_key=2)
 COMMANDS = {
-    USING: (demo, check, train, report, predict, evaluate),
-    LOOKING: (models, layers, plan),
+    USING: (demo_command, check_command, train_command, report_command, predict_command, evaluate_command),
+    LOOKING: (models_command, layers_command, plan_command),
 }
 
 
@@ -37,7 +37,8 @@ def build_app() -> App:
     )
     for group, commands in COMMANDS.items():
         for command in commands:
-            app.command(command, group=group, sort_key=commands.index(command))
+            name = command.__name__.removesuffix("_command")
+            app.command(command, name=name, group=group, sort_key=commands.index(command))
     return app
 
 

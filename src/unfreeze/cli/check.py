@@ -11,12 +11,12 @@ from unfreeze.cli.flags import DataFlags, JsonFlag, options_from
 if TYPE_CHECKING:
     from unfreeze.auditing import Finding
 
-__all__ = ["check"]
+__all__ = ["check_command"]
 
 N_FILES_SHOWN = 6
 
 
-def check(
+def check_command(
     data: Annotated[Path, Parameter(help="A folder of class folders, or a CSV or Parquet table.")],
     /,
     *,

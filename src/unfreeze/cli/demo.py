@@ -18,7 +18,7 @@ from unfreeze.records import Interval, to_builtins
 if TYPE_CHECKING:
     from unfreeze.api import Run
 
-__all__ = ["Row", "demo", "reading_of"]
+__all__ = ["Row", "demo_command", "reading_of"]
 
 # Epochs that show each way at its best within five minutes on two cores, the fewer the more they compute.
 EPOCHS = {"head": 6, "gradual": 6, "layerwise": 5}
@@ -42,7 +42,7 @@ class Row:
     run: str
 
 
-def demo(
+def demo_command(
     *,
     out: Annotated[Path, Parameter(group=OUTPUT, help="Where pictures and runs are put.")] = Path("demo"),
     json: JsonFlag = False,

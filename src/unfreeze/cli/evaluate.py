@@ -10,10 +10,10 @@ from unfreeze.cli.flags import DATA, DataFlags, JsonFlag, options_from
 from unfreeze.cli.wording import metrics_text
 from unfreeze.records import to_builtins
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate_command"]
 
 
-def evaluate(
+def evaluate_command(
     run: Annotated[Path, Parameter(help="The directory of a finished run.")],
     data: Annotated[Path, Parameter(help="Labelled pictures: a folder of class folders, or a table.")],
     /,

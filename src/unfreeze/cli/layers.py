@@ -11,10 +11,10 @@ from unfreeze.cli.wording import count_text
 if TYPE_CHECKING:
     from unfreeze.layers import LayerGroup, Layers
 
-__all__ = ["layers"]
+__all__ = ["layers_command"]
 
 
-def layers(
+def layers_command(
     model: Annotated[str, Parameter(help="A timm network by name, or a finished RUN.")],
     /,
     *,

@@ -13,7 +13,7 @@ from unfreeze.errors import ModelError, did_you_mean
 if TYPE_CHECKING:
     from unfreeze.backbones import KnownModel
 
-__all__ = ["models"]
+__all__ = ["models_command"]
 
 # Shown when nothing is asked for: the networks of the classic recipes, and the common ones of each family.
 COMMON = (
@@ -24,7 +24,7 @@ COMMON = (
 WEIGHTS = {"bundled": "in a pip package, no hub needed", "hub": "downloaded from a model hub", "none": "none known"}
 
 
-def models(
+def models_command(
     pattern: Annotated[
         str | None, Parameter(help="A part of the name, or a glob such as 'resnet*'.", show_default=False)
     ] = None,

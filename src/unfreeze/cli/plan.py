@@ -15,10 +15,10 @@ from unfreeze.records import TrainOptions
 if TYPE_CHECKING:
     from unfreeze.plans import PhaseSummary
 
-__all__ = ["plan"]
+__all__ = ["plan_command"]
 
 
-def plan(
+def plan_command(
     model: Annotated[str, Parameter(help="A timm network by name, or a finished RUN.")],
     /,
     *,
@@ -47,7 +47,7 @@ def plan(
 ) -> Answer:
     """Show what a plan trains in each phase, at which rates, and what it costs; nothing trains.
 
-    Below "computed once" stands the share of a picture's multiply-adds that lie before the first layer that trains.
+    Below "frozen prefix" stands the share of a picture's multiply-adds that lie before the first layer that trains.
     """
     import unfreeze as uf
     from unfreeze.plans import summarise
@@ -95,7 +95,7 @@ _COLUMNS = (
     Column(title="rates"),
     Column(title="schedule"),
     Column(title="norm"),
-    Column(title="computed once", right=True),
+    Column(title="frozen prefix", right=True),
     Column(title="memory", right=True),
 )
 

@@ -17,12 +17,12 @@ from unfreeze.records import write_text
 if TYPE_CHECKING:
     from unfreeze.evaluation import Prediction
 
-__all__ = ["predict"]
+__all__ = ["predict_command"]
 
 N_SCORES_SHOWN = 3
 
 
-def predict(
+def predict_command(
     run: Annotated[Path, Parameter(help="The directory of a finished run.")],
     images: Annotated[tuple[str, ...], Parameter(help="Pictures, folders (searched through) or globs.")],
     /,

@@ -8,10 +8,10 @@ from cyclopts import Parameter
 from unfreeze.cli.answer import Answer
 from unfreeze.cli.flags import JsonFlag
 
-__all__ = ["report"]
+__all__ = ["report_command"]
 
 
-def report(
+def report_command(
     run: Annotated[Path, Parameter(help="The directory of a finished run.")],
     /,
     *,

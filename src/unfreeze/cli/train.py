@@ -8,10 +8,10 @@ from cyclopts import Parameter
 from unfreeze.cli.answer import Answer
 from unfreeze.cli.flags import OUTPUT, JsonFlag, TrainFlags, options_from
 
-__all__ = ["train"]
+__all__ = ["train_command"]
 
 
-def train(
+def train_command(
     data: Annotated[
         Path | None,
         Parameter(

@@ -8,9 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Not lazy: the module has the function's name, and importing it later would put the module in its place.
-from unfreeze.data.scan import scan
-
 if TYPE_CHECKING:
     from unfreeze.data.dataset import (
         Dataset,
@@ -19,12 +16,12 @@ if TYPE_CHECKING:
         dataset_fingerprint,
         drop_unreadable,
     )
-    from unfreeze.data.decode import read_image
+    from unfreeze.data.decoding import read_image
     from unfreeze.data.listing import IMAGE_EXTENSIONS, find_images
     from unfreeze.data.loading import Batch, ViewMemory, batches
     from unfreeze.data.opening import open_dataset
     from unfreeze.data.ordering import epoch_order
-    from unfreeze.data.scan import Fingerprint, depth_range, near_duplicates
+    from unfreeze.data.scanning import Fingerprint, depth_range, near_duplicates, scan
     from unfreeze.data.spec import InputSpec
     from unfreeze.data.split import Split, split_dataset
     from unfreeze.data.views import make_view
@@ -57,7 +54,7 @@ _MODULE_OF = {
     "IMAGE_EXTENSIONS": "listing",
     "Batch": "loading",
     "Dataset": "dataset",
-    "Fingerprint": "scan",
+    "Fingerprint": "scanning",
     "InputSpec": "spec",
     "Split": "split",
     "ViewMemory": "loading",
@@ -65,14 +62,15 @@ _MODULE_OF = {
     "batches": "loading",
     "check_trainable": "dataset",
     "dataset_fingerprint": "dataset",
-    "depth_range": "scan",
+    "depth_range": "scanning",
     "drop_unreadable": "dataset",
     "epoch_order": "ordering",
     "find_images": "listing",
     "make_view": "views",
-    "near_duplicates": "scan",
+    "near_duplicates": "scanning",
     "open_dataset": "opening",
-    "read_image": "decode",
+    "read_image": "decoding",
+    "scan": "scanning",
     "split_dataset": "split",
 }
 

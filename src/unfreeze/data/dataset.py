@@ -14,7 +14,7 @@ from unfreeze.errors import DataError, did_you_mean, raise_together
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from unfreeze.data.scan import Fingerprint
+    from unfreeze.data.scanning import Fingerprint
     from unfreeze.records import TaskName
 
 __all__ = [

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from threadpoolctl import ThreadpoolController
 
-from unfreeze.data.decode import read_image
-from unfreeze.data.scan import n_usable_cores
+from unfreeze.data.decoding import read_image
+from unfreeze.data.scanning import n_usable_cores
 from unfreeze.data.views import check_augment, make_view
 from unfreeze.errors import ConfigError, ImageError, UnfreezeError
 

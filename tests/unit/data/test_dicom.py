@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from unfreeze.data.decode import read_image
+from unfreeze.data.decoding import read_image
 from unfreeze.data.fingerprint import depth_range
-from unfreeze.data.scan import scan
+from unfreeze.data.scanning import scan
 from unfreeze.errors import ImageError
 
 pytest.importorskip("pydicom", reason="needs the extra dicom")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from unfreeze.data.dataset import Dataset
-from unfreeze.data.decode import read_image
+from unfreeze.data.decoding import read_image
 from unfreeze.data.loading import N_BATCHES_AHEAD, ViewMemory, batches
 from unfreeze.data.spec import InputSpec
 from unfreeze.data.views import make_view

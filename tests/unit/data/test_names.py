@@ -20,9 +20,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_scan_is_the_function_however_it_is_imported() -> None:
-    import unfreeze.data.scan  # the module has the same name
+    import unfreeze.data.scanning  # the module has the same name
 
-    assert callable(unfreeze.data.scan)
+    assert callable(unfreeze.data.scanning)
 
 
 def test_opening_and_splitting_do_not_load_torch() -> None:

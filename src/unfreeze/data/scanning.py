@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from unfreeze.data.decode import decode, read_bytes
+from unfreeze.data.decoding import decode, read_bytes
 from unfreeze.data.duplicates import near_duplicates
 from unfreeze.data.fingerprint import THUMB_SIDE, Fingerprint, depth_range
 from unfreeze.errors import ImageError

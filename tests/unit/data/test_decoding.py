@@ -15,7 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from unfreeze.data.decode import read_image
+from unfreeze.data.decoding import read_image
 from unfreeze.errors import ImageError
 
 RGB = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]], [[1, 2, 3], [255, 255, 255]]], np.uint8)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from unfreeze.data.duplicates import MAX_BITS, near_duplicates
 from unfreeze.data.fingerprint import Fingerprint, depth_range
-from unfreeze.data.scan import scan
+from unfreeze.data.scanning import scan
 
 
 def picture(seed: int, *, size: tuple[int, int] = (96, 64)) -> Image.Image:
