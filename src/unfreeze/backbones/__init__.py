@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unfreeze.backbones.allocation import keep_freed_memory
     from unfreeze.backbones.bundled import BUNDLED
     from unfreeze.backbones.grouping import layers_of
     from unfreeze.backbones.heads import Head, make_head
@@ -24,6 +25,7 @@ __all__ = [
     "KnownModel",
     "Network",
     "check_model_name",
+    "keep_freed_memory",
     "known_models",
     "layers_of",
     "load_network",
@@ -40,6 +42,7 @@ _HOMES = {
     "KnownModel": "naming",
     "Network": "network",
     "check_model_name": "naming",
+    "keep_freed_memory": "allocation",
     "known_models": "naming",
     "layers_of": "grouping",
     "load_network": "loading",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from unfreeze.backbones import output_scores
+from unfreeze.backbones import keep_freed_memory, output_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +43,8 @@ def predict_outputs(network: nn.Module, batches: Iterable[Batch], *, device: tor
     The arguments are those of `predict`; so is the returned array's form.
     """
     place = device if device is not None else next(network.parameters()).device
+    if place.type == "cpu":
+        keep_freed_memory()
     found = []
     with _evaluating(network), torch.inference_mode():
         for batch in batches:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from unfreeze.backbones import keep_freed_memory
 from unfreeze.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Device:
         cpu = device == "cpu" or not torch.cuda.is_available()
         self._accelerator: Any = Accelerator(cpu=cpu, mixed_precision="bf16" if self.precision == "bf16" else "no")
         self.torch_device: torch.device = self._accelerator.device
+        if self.torch_device.type == "cpu":
+            keep_freed_memory()
         if self.torch_device.type == "cuda":  # the same bits in every run
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
