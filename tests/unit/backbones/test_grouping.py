@@ -195,7 +195,7 @@ def test_a_head_that_is_not_there_is_an_error_that_names_the_nearest() -> None:
         layers_of(timm.create_model("resnet18", num_classes=0))
 
 
-def test_trap_9_wrappers_change_no_name() -> None:
+def test_trap_09_wrappers_change_no_name() -> None:
     model = timm.create_model("resnet18", num_classes=2)
     expected = layers_of(model)
     assert layers_of(nn.DataParallel(model)) == expected
