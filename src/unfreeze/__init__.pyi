@@ -1,0 +1,49 @@
+from .api import Evaluation, Run, check, load, plan_for, train
+from .backbones import layers_of
+from .errors import (
+    ConfigError,
+    DataError,
+    FailedError,
+    ImageError,
+    InterruptedRunError,
+    ModelError,
+    PlanError,
+    RunError,
+    SelectorError,
+    UnfreezeError,
+    WeightsError,
+)
+from .evaluation import Prediction
+from .freezing import apply_plan, param_groups
+from .layers import Layers
+from .plans import Phase, Plan, strategies
+from .version import __version__
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Evaluation",
+    "FailedError",
+    "ImageError",
+    "InterruptedRunError",
+    "Layers",
+    "ModelError",
+    "Phase",
+    "Plan",
+    "PlanError",
+    "Prediction",
+    "Run",
+    "RunError",
+    "SelectorError",
+    "UnfreezeError",
+    "WeightsError",
+    "__version__",
+    "apply_plan",
+    "check",
+    "layers_of",
+    "load",
+    "param_groups",
+    "plan_for",
+    "strategies",
+    "train",
+]

@@ -1,0 +1,26 @@
+from .allocation import keep_freed_memory
+from .bundled import BUNDLED
+from .grouping import layers_of
+from .heads import Head, make_head
+from .loading import load_network, model_layers
+from .naming import KnownModel, check_model_name, known_models
+from .network import Network
+from .outputs import output_scores
+from .saving import rebuild, save_network
+
+__all__ = [
+    "BUNDLED",
+    "Head",
+    "KnownModel",
+    "Network",
+    "check_model_name",
+    "keep_freed_memory",
+    "known_models",
+    "layers_of",
+    "load_network",
+    "make_head",
+    "model_layers",
+    "output_scores",
+    "rebuild",
+    "save_network",
+]

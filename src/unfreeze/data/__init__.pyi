@@ -1,0 +1,34 @@
+from .dataset import Dataset, align_outputs, check_trainable, dataset_fingerprint, drop_unreadable
+from .decoding import read_image
+from .listing import IMAGE_EXTENSIONS, find_images
+from .loading import Batch, ViewMemory, batches
+from .opening import open_dataset
+from .ordering import epoch_order
+from .scanning import Fingerprint, depth_range, near_duplicates, scan
+from .spec import InputSpec
+from .split import Split, split_dataset
+from .views import make_view
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "Batch",
+    "Dataset",
+    "Fingerprint",
+    "InputSpec",
+    "Split",
+    "ViewMemory",
+    "align_outputs",
+    "batches",
+    "check_trainable",
+    "dataset_fingerprint",
+    "depth_range",
+    "drop_unreadable",
+    "epoch_order",
+    "find_images",
+    "make_view",
+    "near_duplicates",
+    "open_dataset",
+    "read_image",
+    "scan",
+    "split_dataset",
+]
