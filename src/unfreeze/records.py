@@ -124,6 +124,7 @@ class DataRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True)
     counts: dict[str, int]  # pictures per class, label or target column
     split_counts: dict[str, int]  # train, val, test
     split_sha256: str
+    split_given: bool = False  # by folders or a column, not by hash
     notes: tuple[str, ...] = ()
 
 

