@@ -1,8 +1,10 @@
 """The progress of a training on stderr: a live display on a terminal, plain lines elsewhere."""
 
+from __future__ import annotations
+
 import contextlib
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -11,7 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from unfreeze.cli.wording import count_text, rate_text, time_text
-from unfreeze.training.progress import EpochInfo, PhaseInfo, Progress, StepInfo
+
+if TYPE_CHECKING:  # training loads torch, and a terminal should say at once that something happens
+    from collections.abc import Iterator
+
+    from unfreeze.training import EpochInfo, PhaseInfo, Progress, StepInfo
 
 __all__ = ["LiveProgress", "PlainProgress", "epoch_text", "phase_text", "watching"]
 
@@ -26,7 +32,7 @@ def watching() -> Iterator[Progress]:
     if not console.is_terminal:
         yield PlainProgress()
         return
-    with Live(console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as live:
+    with Live(Text("Starting …"), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as live:
         yield LiveProgress(live)
 
 

@@ -48,7 +48,7 @@ def test_a_split_that_the_data_came_with_is_told(make_run: Callable[..., Path]) 
     record = read_json(run / "run.json", RunRecord)
     given = msgspec.structs.replace(record.data, split_given=True)
     write_json(run / "run.json", msgspec.structs.replace(record, data=given))
-    assert "80 for testing, as the data set itself says (seed 0)" in write_methods(run).read_text(encoding="utf-8")
+    assert "80 for testing, as the data set itself says (seed 3)" in write_methods(run).read_text(encoding="utf-8")
 
 
 def test_groups_and_balancing_are_told(make_run: Callable[..., Path]) -> None:
