@@ -87,7 +87,7 @@ def _network(contents: Contents) -> Iterator[str]:
     kind = {
         "classification": f"{n} classes by softmax and cross-entropy",
         "multilabel": f"{n} labels by a sigmoid each and binary cross-entropy",
-        "regression": f"{n} standardised target{'s' if n > 1 else ''} by the squared error",
+        "regression": f"{n} standardised target{'s' if n > 1 else ''} by the Huber loss",
     }[model.task]
     hidden = f", after a hidden layer of {model.hidden} units," if model.hidden else ""
     yield f"Its classifier was replaced by a new linear layer{hidden} for {kind}."

@@ -118,6 +118,8 @@ def fine_tune(
     history = History(directory / "history.jsonl")
     if resume:
         state.restore()
+    else:
+        state.save()  # whatever happens from here on, the pretrained weights are there to go on from
     history.cut(state.cursor.n_history_bytes)
     loop = _Loop(state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress)
     with Interrupt() as interrupt:

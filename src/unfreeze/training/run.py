@@ -120,6 +120,11 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
             f'The pictures or labels in "{record.data.path}" have changed since the run began '
             f"({record.data.n_images} then, {len(data.dataset.files)} now); train again with another --out."
         )
+    if data.split.sha256 != record.data.split_sha256:
+        raise RunError(
+            f'The split or the groups of "{record.data.path}" have changed since the run began; '
+            "train again with another --out."
+        )
     model = read_json(out / "model.json", ModelRecord)
     progress.stage(f"Rebuilding {model.architecture}")
     network = load_network(
@@ -147,7 +152,6 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
 
 def _train_and_finish(setup: _Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
     out = setup.out
-    resume = resume and (out / "checkpoints" / "last.safetensors").is_file()
     try:
         cursor = _fine_tune(setup, progress, resume=resume)
     except InterruptedRunError:

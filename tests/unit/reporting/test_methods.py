@@ -65,7 +65,7 @@ def test_groups_and_balancing_are_told(make_run: Callable[..., Path]) -> None:
     ("task", "said"),
     [
         ("multilabel", "2 labels by a sigmoid each"),
-        ("regression", "2 standardised targets by the squared error"),
+        ("regression", "2 standardised targets by the Huber loss"),
     ],
 )
 def test_other_tasks_have_their_own_words(make_run: Callable[..., Path], task: str, said: str) -> None:
