@@ -132,8 +132,11 @@ class TrainingState:
 
     def _improves(self, now: Best, before: Best | None) -> bool:
         """Say whether an epoch is better: by the metric, and by the loss where the metric cannot tell."""
-        if before is None or math.isnan(before.value):
+        if before is None:
             return True
+        if math.isnan(now.value) or math.isnan(before.value):
+            both = math.isnan(now.value) and math.isnan(before.value)
+            return now.val_loss < before.val_loss if both else math.isnan(before.value)
         if now.value == before.value:
             return now.val_loss < before.val_loss
         return is_better(self._metric, now.value, before.value)
