@@ -25,5 +25,5 @@ def test_importing_the_package_and_planning_load_no_torch() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'unfreeze' has no attribute 'tarin'"):
+    with pytest.raises(AttributeError, match="unfreeze attribute tarin"):
         uf.tarin  # noqa: B018 - the access itself is the test
