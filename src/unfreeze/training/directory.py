@@ -36,6 +36,8 @@ def out_problem(out: Path) -> str | None:
     if out.is_dir() and any(out.iterdir()):
         return f'--out "{out}" is not empty; name a directory that does not exist yet.'
     parent = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not parent.is_dir():
+        return f'--out "{out}": "{parent}" is a file; name another directory.'
     if not os.access(parent, os.W_OK):
         return f'--out "{out}": "{parent}" cannot be written to; name another directory.'
     return None
