@@ -59,7 +59,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model: str = "tf_efficientnet_lite0"
     weights: str | None = None
     pretrained: bool = True
-    strategy: str = "head"
+    strategy: str = "head"  # "plan" where a plan file says what trains
     plan: str | None = None
     epochs: int = 10
     hidden: int | None = None
@@ -184,7 +184,8 @@ class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contents of run.json."""
 
     version: int = FORMAT_VERSION
-    status: Literal["running", "interrupted", "done"]
+    status: Literal["running", "interrupted", "failed", "done"]
+    error: str | None = None  # why it failed
     created: str  # ISO 8601, UTC
     config: TrainOptions
     data: DataRecord

@@ -39,7 +39,10 @@ class Device:
         if problem:
             raise ConfigError(problem)
         from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
 
+        # accelerate keeps the first training's device and precision for the whole process, and refuses others.
+        AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - it has no public name
         self.precision = "fp32" if precision == "auto" else precision
         cpu = device == "cpu" or not torch.cuda.is_available()
         self._accelerator: Any = Accelerator(cpu=cpu, mixed_precision="bf16" if self.precision == "bf16" else "no")

@@ -8,73 +8,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from unfreeze.backbones import Network, output_scores
-from unfreeze.data import Batch, Dataset, batches, epoch_order
+from unfreeze.backbones import Network
+from unfreeze.data import Batch, Dataset, batches
 from unfreeze.data.loading import ViewMemory
-from unfreeze.data.spec import Augment
 from unfreeze.errors import FailedError, InterruptedRunError
-from unfreeze.evaluation import predict_outputs
-from unfreeze.freezing import apply_plan, layer_hashes, param_groups
-from unfreeze.metrics import score
+from unfreeze.freezing import apply_plan, layer_hashes
 from unfreeze.plans import Plan
 from unfreeze.records import PhaseRecord
 from unfreeze.training.checkpoint import Best, Cursor
 from unfreeze.training.device import Device
+from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.history import History
 from unfreeze.training.interrupts import Interrupt
-from unfreeze.training.loss import Loss, loss_function
+from unfreeze.training.loss import Loss
+from unfreeze.training.optimizers import make_optimizer
 from unfreeze.training.phases import assert_frozen, layer_records, phase_info
 from unfreeze.training.progress import EpochInfo, Progress, StepInfo
 from unfreeze.training.seeding import seed_step
 from unfreeze.training.state import TrainingState
+from unfreeze.training.validating import validate
 
-__all__ = ["LoopSettings", "fine_tune"]
+__all__ = ["fine_tune"]
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 STEPS_BEFORE_ESTIMATE = 5
 
 OnStep = Callable[[TrainingState], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopSettings:
-    """What the loop needs beside the network, the plan and the pictures."""
-
-    train: Sequence[int]  # indices into the dataset
-    val: Sequence[int]
-    batch_size: int
-    augment: Augment
-    views: int | None  # None: a new view in every epoch
-    seed: int
-    metric: str
-    clip: float | None
-    sampling: np.ndarray | None = None  # (len(train),) how likely each training picture is drawn
-
-    def epoch_indices(self, epoch: int) -> np.ndarray:
-        """Return the order of the training pictures in an epoch: a pure function of (seed, epoch).
-
-        A last batch of a single picture is left out, because batch statistics need two.
-        """
-        order = epoch_order(self.train, seed=self.seed, epoch=epoch, weights=self.sampling)
-        return order[:-1] if len(order) > self.batch_size and len(order) % self.batch_size == 1 else order
-
-    def view(self, epoch: int) -> int:
-        """Return which view of every picture an epoch trains on."""
-        return epoch if self.views is None else epoch % self.views
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """The number of optimizer steps in an epoch, the same in all."""
-        n = len(self.train)
-        single_left = n > self.batch_size and n % self.batch_size == 1
-        return math.ceil((n - single_left) / self.batch_size)
 
 
 def fine_tune(
@@ -112,7 +74,7 @@ def fine_tune(
         FailedError: the loss is no longer finite, or a frozen layer changed.
     """
     network = device.place(network)
-    optimizer = _optimizer(plan, param_groups(network, plan))
+    optimizer = make_optimizer(network, plan)
     path = directory / "checkpoints" / "last.safetensors"
     state = TrainingState(network, optimizer, path=path, metric=settings.metric)
     history = History(directory / "history.jsonl")
@@ -145,12 +107,8 @@ class _Loop:
         self.state, self.plan, self.dataset, self.settings = state, plan, dataset, settings
         self.loss, self.device, self.history, self.progress = loss, device, history, progress
         self.network = state.network
-        record = self.network.record
-        self.plain_loss = loss_function(
-            dataset.task, target_mean=record.target_mean or (0.0,), target_std=record.target_std or (1.0,)
-        )
         self.memory = ViewMemory()
-        self.saved_at = time.monotonic()
+        self.saved_at = self.counted_at = time.monotonic()
 
     def run(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train from the cursor to the end of the plan."""
@@ -166,6 +124,7 @@ class _Loop:
     def train_epoch(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train on every picture once, or on those that an interrupted epoch had left; then validate."""
         settings, n_steps = self.settings, self.settings.steps_per_epoch
+        self.counted_at = time.monotonic()
         epoch, first = self.n_epochs_done(), self.state.cursor.step % n_steps
         stream = batches(
             self.dataset,
@@ -188,7 +147,7 @@ class _Loop:
 
     def train_step(self, batch: Batch, *, epoch: int, number: int) -> None:
         """Take one optimizer step by the plan's answer for it."""
-        began, cursor, n_steps = time.monotonic(), self.state.cursor, self.settings.steps_per_epoch
+        cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
         seed_step(self.settings.seed, epoch=epoch, step=number)
         self.network.train()
         applied = apply_plan(
@@ -205,7 +164,7 @@ class _Loop:
                 f"The loss became {value} in step {number + 1} of epoch {epoch + 1}; "
                 "a lower rate (--lr) usually helps, or --clip 1."
             )
-        seconds, n = time.monotonic() - began, len(batch.indices)
+        seconds, n = self.seconds_since_counted(), len(batch.indices)
         self.state.advance(
             step=cursor.step + 1,
             loss_sum=cursor.loss_sum + value * n,
@@ -241,11 +200,12 @@ class _Loop:
 
     def end_epoch(self, epoch: int) -> None:
         """Validate, remember the epoch if it is the best, write it down, and save a checkpoint."""
-        began, cursor = time.monotonic(), self.state.cursor
-        metrics, val_loss = self.validate()
+        cursor = self.state.cursor
+        found = validate(self.network, self.dataset, self.settings, memory=self.memory, device=self.device)
+        metrics, val_loss = found.metrics, found.loss
         value = metrics[self.settings.metric]
         best = self.state.end_epoch(Best(epoch=epoch, value=value, val_loss=val_loss))
-        seconds = time.monotonic() - began
+        seconds = self.seconds_since_counted()
         info = EpochInfo(
             epoch=epoch,
             n_epochs=sum(cursor.phase_epochs) + sum(phase.epochs for phase in self.plan.phases[cursor.phase :]),
@@ -267,20 +227,6 @@ class _Loop:
         )
         self.save()
         self.progress.epoch(info)
-
-    def validate(self) -> tuple[dict[str, float], float]:
-        """Return the metrics that are followed from epoch to epoch, and the loss, on validation."""
-        indices = np.asarray(self.settings.val)
-        stream = batches(
-            self.dataset, indices, self.network.spec, batch_size=self.settings.batch_size, memory=self.memory
-        )
-        self.network.eval()
-        outputs = torch.from_numpy(predict_outputs(self.network, stream, device=self.device.torch_device))
-        truth = self.dataset.targets[indices]
-        val_loss = float(self.plain_loss(outputs, torch.from_numpy(truth)))
-        scores = output_scores(outputs, self.network.record, balanced=True).numpy()
-        names = {self.settings.metric} | ({"accuracy"} if self.dataset.task == "classification" else set())
-        return {name: score(name, truth, scores) for name in sorted(names)}, val_loss
 
     def phase_is_over(self) -> bool:
         """Say whether the phase has had its epochs, or has stopped improving."""
@@ -328,6 +274,12 @@ class _Loop:
         self.state.save()
         self.saved_at = time.monotonic()
 
+    def seconds_since_counted(self) -> float:
+        """Return the time since this was last asked, waiting for pictures included."""
+        now = time.monotonic()
+        seconds, self.counted_at = now - self.counted_at, now
+        return seconds
+
     def n_epochs_done(self) -> int:
         """Return the number of finished epochs, over all phases."""
         return sum(self.state.cursor.phase_epochs) + self.state.cursor.step // self.settings.steps_per_epoch
@@ -338,9 +290,3 @@ class _Loop:
         done = sum(cursor.phase_epochs) * n_steps + cursor.step
         left = sum(phase.epochs for phase in self.plan.phases[cursor.phase :]) * n_steps - cursor.step
         return cursor.seconds / done * left if done >= STEPS_BEFORE_ESTIMATE else None
-
-
-def _optimizer(plan: Plan, groups: list[dict[str, object]]) -> torch.optim.Optimizer:
-    if plan.phases[0].solver == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups)

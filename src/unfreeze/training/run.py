@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from unfreeze.backbones import Network, load_network, model_layers, save_network
-from unfreeze.errors import InterruptedRunError, RunError
+from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
 from unfreeze.evaluation import evaluate_run
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
@@ -19,11 +19,12 @@ from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.directory import claim, environment, next_directory, now, read_run, update
+from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
-from unfreeze.training.loop import LoopSettings, fine_tune
+from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import class_weights, loss_function, prior_shift, sampling_weights
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import architecture_of, check_settings, settled, weights_of
+from unfreeze.training.settings import architecture_of, settled, weights_of
 
 __all__ = ["resume_run", "train_run"]
 
@@ -62,8 +63,7 @@ def train_run(
             training failed or was interrupted (the directory keeps a checkpoint).
     """
     began = time.monotonic()
-    options = settled(options, given)
-    check_settings(path, options, given=given, out=out)
+    options = settled(options, given, data=path, out=out)
     architecture = architecture_of(options)
     dataset = open_data(path, options)
     check_options(msgspec.structs.replace(options, task=dataset.task))
@@ -146,7 +146,7 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
     )
     device = Device(options.device, options.precision)
     setup = _Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
-    record = update(out, record, status="running")
+    record = update(out, record, status="running", error=None)
     return _train_and_finish(setup, record, progress, resume=True, began=began)
 
 
@@ -154,34 +154,41 @@ def _train_and_finish(setup: _Setup, record: RunRecord, progress: Progress, *, r
     out = setup.out
     try:
         cursor = _fine_tune(setup, progress, resume=resume)
-    except InterruptedRunError:
-        update(out, record, status="interrupted")
+        progress.stage("Evaluating")
+        evaluating = time.monotonic()
+        save_network(setup.network, out)
+        write_json(out / "layers.json", cursor.layers)
+        metrics = evaluate_run(
+            setup.network, setup.data.dataset, setup.data.split, directory=out, device=setup.device.torch_device,
+            batch_size=setup.options.batch_size, seed=setup.options.seed,
+        )  # fmt: skip
+    except (InterruptedRunError, KeyboardInterrupt):
+        update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
             f"Interrupted; the checkpoint is kept. Continue with: unfreeze train --resume --out {out}"
         ) from None
-    except BaseException:
-        update(out, record, status="interrupted")
+    except BaseException as error:
+        reason = str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
+        update(out, record, status="failed", error=reason, timing=_with_total(record.timing, began))
         raise
-    progress.stage("Evaluating")
-    evaluating = time.monotonic()
-    save_network(setup.network, out)
-    write_json(out / "layers.json", cursor.layers)
-    metrics = evaluate_run(
-        setup.network, setup.data.dataset, setup.data.split, directory=out, device=setup.device.torch_device,
-        batch_size=setup.options.batch_size, seed=setup.options.seed,
-    )  # fmt: skip
-    now_seconds = time.monotonic()
     timing = msgspec.structs.replace(
         record.timing,
         train_seconds=round(cursor.seconds, 3),
-        evaluate_seconds=round(now_seconds - evaluating, 3),
-        total_seconds=round(record.timing.total_seconds + now_seconds - began, 3),
+        evaluate_seconds=round(time.monotonic() - evaluating, 3),
     )
+    timing = _with_total(timing, began)
     update(out, record, status="done", phases=cursor.phases, timing=timing, metrics=metrics)
     for leftover in (out / "checkpoints").glob("*"):
         leftover.unlink()
     (out / "checkpoints").rmdir()
     return out
+
+
+def _with_total(timing: Timing, began: float) -> Timing:
+    """Add the time since `began` to the total, which no part may exceed: a killed process left none of its own."""
+    parts = timing.load_seconds + timing.scan_seconds + timing.train_seconds + timing.evaluate_seconds
+    total = max(timing.total_seconds + time.monotonic() - began, parts)
+    return msgspec.structs.replace(timing, total_seconds=round(total, 3))
 
 
 def _fine_tune(setup: _Setup, progress: Progress, *, resume: bool) -> Cursor:
