@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -97,6 +98,7 @@ class LiveProgress:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._drawn_at = 0.0
         self._last = ""  # the metric after the last epoch
 
     def stage(self, text: str) -> None:
@@ -113,7 +115,10 @@ class LiveProgress:
         self._stay(phase_text(info), style="bold")
 
     def step(self, info: StepInfo) -> None:
-        """Move the bar along the phase's steps."""
+        """Move the bar along the phase's steps; those between two refreshes would not be seen."""
+        if time.monotonic() - self._drawn_at < 1 / REFRESHES_PER_SECOND and info.step < info.n_steps:
+            return
+        self._drawn_at = time.monotonic()
         left = "" if info.seconds_left is None else f"  {time_text(info.seconds_left)} left"
         text = (
             f"step {info.step}/{info.n_steps}  epoch {info.epoch + 1}  loss {info.loss:.3f}  "

@@ -70,7 +70,7 @@ class Device:
         """Compute gradients."""
         self._accelerator.backward(loss)
 
-    def clip(self, network: nn.Module, max_norm: float | None) -> None:
+    def clip(self, optimizer: torch.optim.Optimizer, max_norm: float | None) -> None:
         """Scale all gradients down together if their norm exceeds `max_norm`; `None` leaves them."""
         if max_norm is not None:
-            nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], max_norm)
+            nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], max_norm)

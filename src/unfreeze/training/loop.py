@@ -10,17 +10,20 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
+
+from torch import nn
 
 from unfreeze.backbones import Network
-from unfreeze.data import Batch, Dataset, batches
-from unfreeze.data.loading import ViewMemory
+from unfreeze.data import Batch, Dataset
 from unfreeze.errors import FailedError, InterruptedRunError
-from unfreeze.freezing import apply_plan, layer_hashes
+from unfreeze.freezing import apply_plan, apply_rates, layer_hashes
 from unfreeze.plans import Plan
 from unfreeze.records import PhaseRecord
 from unfreeze.training.checkpoint import Best, Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed, Feeder, PictureFeeder
 from unfreeze.training.history import History
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loss import Loss
@@ -33,10 +36,16 @@ from unfreeze.training.validating import validate
 
 __all__ = ["fine_tune"]
 
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
+SECONDS_BETWEEN_CHECKPOINTS = 30.0  # what a killed process loses at most
 STEPS_BEFORE_ESTIMATE = 5
 
 OnStep = Callable[[TrainingState], None]
+
+
+class _Where(TypedDict):
+    step: int
+    steps_per_epoch: int
+    phase_epochs: tuple[int, ...]
 
 
 def fine_tune(
@@ -49,6 +58,7 @@ def fine_tune(
     device: Device,
     directory: Path,
     progress: Progress,
+    feeder: Feeder | None = None,
     resume: bool = False,
     on_step: OnStep | None = None,
 ) -> Cursor:
@@ -63,6 +73,7 @@ def fine_tune(
         device: where to compute, and how precisely.
         directory: the run directory, for history.jsonl and checkpoints/.
         progress: who is told.
+        feeder: what each phase trains on; None: pictures, through the whole network.
         resume: go on from the directory's checkpoint.
         on_step: called after each optimizer step, before the next begins (for own logging).
 
@@ -83,7 +94,11 @@ def fine_tune(
     else:
         state.save()  # whatever happens from here on, the pretrained weights are there to go on from
     history.cut(state.cursor.n_history_bytes)
-    loop = _Loop(state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress)
+    feeder = feeder or PictureFeeder(network, dataset, settings)
+    loop = _Loop(
+        state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress,
+        feeder=feeder,
+    )  # fmt: skip
     with Interrupt() as interrupt:
         loop.run(interrupt, on_step)
     return state.cursor
@@ -103,11 +118,11 @@ class _Loop:
         device: Device,
         history: History,
         progress: Progress,
+        feeder: Feeder,
     ) -> None:
         self.state, self.plan, self.dataset, self.settings = state, plan, dataset, settings
         self.loss, self.device, self.history, self.progress = loss, device, history, progress
-        self.network = state.network
-        self.memory = ViewMemory()
+        self.network, self.feeder = state.network, feeder
         self.saved_at = self.counted_at = time.monotonic()
 
     def run(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
@@ -116,49 +131,38 @@ class _Loop:
             if not self.state.cursor.hashes_before:
                 self.state.advance(hashes_before=layer_hashes(self.network, self.plan.layers))
             self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
+            if not self.phase_is_over():
+                self.apply_plan()
+                feed = self.feeder.feed(self.state.cursor.phase)
             while not self.phase_is_over():
-                self.train_epoch(interrupt, on_step)
+                self.train_epoch(feed, interrupt, on_step)
             self.end_phase()
         self.state.go_back_to_best()
 
-    def train_epoch(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
+    def apply_plan(self) -> None:
+        """Give gradients, modes and rates what the plan says for the next step; until the modes change, that holds."""
+        self.network.train()
+        apply_plan(self.network, self.plan, self.state.optimizer, **self.where())
+
+    def train_epoch(self, feed: Feed, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train on every picture once, or on those that an interrupted epoch had left; then validate."""
-        settings, n_steps = self.settings, self.settings.steps_per_epoch
         self.counted_at = time.monotonic()
-        epoch, first = self.n_epochs_done(), self.state.cursor.step % n_steps
-        stream = batches(
-            self.dataset,
-            settings.epoch_indices(epoch),
-            self.network.spec,
-            batch_size=settings.batch_size,
-            augment=settings.augment,
-            seed=settings.seed,
-            view=settings.view(epoch),
-            skip=first,
-            memory=self.memory,
-        )
-        for number, batch in enumerate(stream, start=first):
+        epoch, first = self.n_epochs_done(), self.state.cursor.step % self.settings.steps_per_epoch
+        self.apply_plan()  # validation has changed the modes
+        for number, batch in enumerate(feed.train(epoch, skip=first), start=first):
             self.pause_if_due(interrupt)
-            self.train_step(batch, epoch=epoch, number=number)
+            self.train_step(feed.model, batch, epoch=epoch, number=number)
             if on_step is not None:
                 on_step(self.state)
-        self.end_epoch(epoch)
+        self.end_epoch(feed, epoch)
         self.pause_if_due(interrupt)
 
-    def train_step(self, batch: Batch, *, epoch: int, number: int) -> None:
-        """Take one optimizer step by the plan's answer for it."""
+    def train_step(self, model: nn.Module, batch: Batch, *, epoch: int, number: int) -> None:
+        """Take one optimizer step at the plan's rates for it."""
         cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
         seed_step(self.settings.seed, epoch=epoch, step=number)
-        self.network.train()
-        applied = apply_plan(
-            self.network,
-            self.plan,
-            self.state.optimizer,
-            step=sum(cursor.phase_epochs) * n_steps + cursor.step,
-            steps_per_epoch=n_steps,
-            phase_epochs=cursor.phase_epochs,
-        )
-        value = self.optimize(batch)
+        applied = apply_rates(self.plan, self.state.optimizer, **self.where())
+        value = self.optimize(model, batch)
         if not math.isfinite(value):
             raise FailedError(
                 f"The loss became {value} in step {number + 1} of epoch {epoch + 1}; "
@@ -180,28 +184,28 @@ class _Loop:
                 n_steps=n_steps_of_phase,
                 epoch=epoch,
                 loss=value,
-                lr=max(applied.state.lrs),
+                lr=max(applied.lrs),
                 seconds_left=self.seconds_left(),
             )
         )
 
-    def optimize(self, batch: Batch) -> float:
+    def optimize(self, model: nn.Module, batch: Batch) -> float:
         """Compute the batch's loss and gradients and move the weights; return the loss."""
-        images, targets = self.device.send(batch.images), self.device.send(batch.targets)
+        inputs, targets = map(self.device.send, batch.inputs), self.device.send(batch.targets)
         with self.device.autocast():
-            loss = self.loss(self.network(images), targets)
+            loss = self.loss(model(*inputs), targets)
         value = float(loss.detach())
         if math.isfinite(value):
             self.state.optimizer.zero_grad(set_to_none=True)
             self.device.backward(loss)
-            self.device.clip(self.network, self.settings.clip)
+            self.device.clip(self.state.optimizer, self.settings.clip)
             self.state.optimizer.step()
         return value
 
-    def end_epoch(self, epoch: int) -> None:
-        """Validate, remember the epoch if it is the best, write it down, and save a checkpoint."""
+    def end_epoch(self, feed: Feed, epoch: int) -> None:
+        """Validate, remember the epoch if it is the best, and write it down."""
         cursor = self.state.cursor
-        found = validate(self.network, self.dataset, self.settings, memory=self.memory, device=self.device)
+        found = validate(self.network, feed, self.dataset, self.settings, device=self.device)
         metrics, val_loss = found.metrics, found.loss
         value = metrics[self.settings.metric]
         best = self.state.end_epoch(Best(epoch=epoch, value=value, val_loss=val_loss))
@@ -225,7 +229,6 @@ class _Loop:
             seconds=cursor.seconds + seconds,
             phase_seconds=cursor.phase_seconds + seconds,
         )
-        self.save()
         self.progress.epoch(info)
 
     def phase_is_over(self) -> bool:
@@ -279,6 +282,15 @@ class _Loop:
         now = time.monotonic()
         seconds, self.counted_at = now - self.counted_at, now
         return seconds
+
+    def where(self) -> _Where:
+        """Return where the training stands, as `apply_plan` asks for it."""
+        cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
+        return {
+            "step": sum(cursor.phase_epochs) * n_steps + cursor.step,
+            "steps_per_epoch": n_steps,
+            "phase_epochs": cursor.phase_epochs,
+        }
 
     def n_epochs_done(self) -> int:
         """Return the number of finished epochs, over all phases."""

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from unfreeze.backbones import Network, output_scores
-from unfreeze.data import Dataset, batches
-from unfreeze.data.loading import ViewMemory
+from unfreeze.data import Dataset
 from unfreeze.evaluation import predict_outputs
 from unfreeze.metrics import score
 from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed
 from unfreeze.training.loss import loss_function
 
 __all__ = ["Validation", "validate"]
@@ -27,22 +27,19 @@ class Validation:
     loss: float
 
 
-def validate(
-    network: Network, dataset: Dataset, settings: LoopSettings, *, memory: ViewMemory, device: Device
-) -> Validation:
+def validate(network: Network, feed: Feed, dataset: Dataset, settings: LoopSettings, *, device: Device) -> Validation:
     """Evaluate a network on the validation pictures; it is left in evaluation mode.
 
     Args:
         network: the network as the epoch leaves it.
+        feed: its validation batches, and the part of the network that they go through.
         dataset: the pictures; `settings` says which of them validate.
         settings: the loop's.
-        memory: where the pictures' views are kept from epoch to epoch.
         device: where to compute.
     """
     indices, record = np.asarray(settings.val), network.record
-    stream = batches(dataset, indices, network.spec, batch_size=settings.batch_size, memory=memory)
     network.eval()
-    outputs = torch.from_numpy(predict_outputs(network, stream, device=device.torch_device))
+    outputs = torch.from_numpy(predict_outputs(feed.evaluated, feed.validation(), device=device.torch_device))
     truth = dataset.targets[indices]
     plain_loss = loss_function(
         dataset.task, target_mean=record.target_mean or (0.0,), target_std=record.target_std or (1.0,)

@@ -1,0 +1,95 @@
+"""What a phase trains on: batches, and the part of the network that they go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from torch import nn
+
+from unfreeze.backbones import Network
+from unfreeze.data import Batch, Dataset, batches
+from unfreeze.data.loading import ViewMemory
+from unfreeze.training.epochs import LoopSettings
+
+__all__ = ["Feed", "Feeder", "PictureFeed", "PictureFeeder"]
+
+
+class Feed(Protocol):
+    """The batches of one phase, and what they go through."""
+
+    @property
+    def model(self) -> nn.Module:
+        """What is called with a batch's inputs in training and gives logits (B, n_outputs)."""
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The same for evaluation; the network is in evaluation mode then."""
+
+    def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch's batches, without the first `skip`."""
+
+    def validation(self) -> Iterator[Batch]:
+        """Iterate over the validation pictures, in the order of the settings."""
+
+
+class Feeder(Protocol):
+    """Makes the feed of a phase when the phase begins."""
+
+    def feed(self, phase: int) -> Feed:
+        """Return the feed of a phase; the network's gradients and modes are already the phase's."""
+
+
+class PictureFeed:
+    """Pictures through the whole network: nothing is computed ahead.
+
+    Args:
+        network: the network, in full.
+        dataset: the pictures.
+        settings: which of them train and validate, in which views.
+        memory: where validation views are kept from epoch to epoch.
+    """
+
+    def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings, *, memory: ViewMemory) -> None:
+        self.model: nn.Module = network
+        self.evaluated: nn.Module = network
+        self._spec, self._dataset, self._settings, self._memory = network.spec, dataset, settings, memory
+
+    def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch's batches of views, without decoding the first `skip`."""
+        settings = self._settings
+        return batches(
+            self._dataset,
+            settings.epoch_indices(epoch),
+            self._spec,
+            batch_size=settings.batch_size,
+            augment=settings.augment,
+            seed=settings.seed,
+            view=settings.view(epoch),
+            skip=skip,
+            memory=self._memory,
+        )
+
+    def validation(self) -> Iterator[Batch]:
+        """Iterate over the validation pictures' evaluation views."""
+        indices, batch_size = np.asarray(self._settings.val), self._settings.batch_size
+        return batches(self._dataset, indices, self._spec, batch_size=batch_size, memory=self._memory)
+
+
+class PictureFeeder:
+    """Gives every phase the pictures and the whole network.
+
+    Args:
+        network: the network.
+        dataset: the pictures.
+        settings: the loop's.
+    """
+
+    def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings) -> None:
+        self._feed = PictureFeed(network, dataset, settings, memory=ViewMemory())
+
+    def feed(self, phase: int) -> Feed:
+        """Return the same feed for every phase."""
+        assert phase >= 0
+        return self._feed
