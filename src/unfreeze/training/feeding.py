@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
 from torch import nn
 
 from unfreeze.backbones import Network
@@ -21,17 +20,13 @@ class Feed(Protocol):
 
     @property
     def model(self) -> nn.Module:
-        """What is called with a batch's inputs in training and gives logits (B, n_outputs)."""
-
-    @property
-    def evaluated(self) -> nn.Module:
-        """The same for evaluation; the network is in evaluation mode then."""
+        """What is called with a batch's inputs and gives the network's outputs (B, n_outputs), in its present modes."""
 
     def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Iterate over an epoch's batches, without the first `skip`."""
 
-    def validation(self) -> Iterator[Batch]:
-        """Iterate over the validation pictures, in the order of the settings."""
+    def evaluation(self, indices: Sequence[int]) -> Iterator[Batch]:
+        """Iterate over validation or test pictures as they are evaluated, in the order given."""
 
 
 class Feeder(Protocol):
@@ -39,6 +34,9 @@ class Feeder(Protocol):
 
     def feed(self, phase: int) -> Feed:
         """Return the feed of a phase; the network's gradients and modes are already the phase's."""
+
+    def final(self) -> Feed:
+        """Return the feed to evaluate the finished network with."""
 
 
 class PictureFeed:
@@ -48,12 +46,11 @@ class PictureFeed:
         network: the network, in full.
         dataset: the pictures.
         settings: which of them train and validate, in which views.
-        memory: where validation views are kept from epoch to epoch.
+        memory: where evaluation views are kept from epoch to epoch.
     """
 
     def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings, *, memory: ViewMemory) -> None:
         self.model: nn.Module = network
-        self.evaluated: nn.Module = network
         self._spec, self._dataset, self._settings, self._memory = network.spec, dataset, settings, memory
 
     def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
@@ -71,10 +68,10 @@ class PictureFeed:
             memory=self._memory,
         )
 
-    def validation(self) -> Iterator[Batch]:
-        """Iterate over the validation pictures' evaluation views."""
-        indices, batch_size = np.asarray(self._settings.val), self._settings.batch_size
-        return batches(self._dataset, indices, self._spec, batch_size=batch_size, memory=self._memory)
+    def evaluation(self, indices: Sequence[int]) -> Iterator[Batch]:
+        """Iterate over the pictures' evaluation views."""
+        size = self._settings.batch_size
+        return batches(self._dataset, indices, self._spec, batch_size=size, memory=self._memory)
 
 
 class PictureFeeder:
@@ -92,4 +89,8 @@ class PictureFeeder:
     def feed(self, phase: int) -> Feed:
         """Return the same feed for every phase."""
         assert phase >= 0
+        return self._feed
+
+    def final(self) -> Feed:
+        """Return that feed again."""
         return self._feed

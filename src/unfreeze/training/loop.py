@@ -23,7 +23,7 @@ from unfreeze.records import PhaseRecord
 from unfreeze.training.checkpoint import Best, Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
-from unfreeze.training.feeding import Feed, Feeder, PictureFeeder
+from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.history import History
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loss import Loss
@@ -58,14 +58,14 @@ def fine_tune(
     device: Device,
     directory: Path,
     progress: Progress,
-    feeder: Feeder | None = None,
+    feeder: Feeder,
     resume: bool = False,
     on_step: OnStep | None = None,
 ) -> Cursor:
     """Train a network by a plan; afterwards it holds the weights of the best epoch on validation.
 
     Args:
-        network: the pretrained network with its new head; changed in place.
+        network: the pretrained network with its new head, on its device; changed in place.
         plan: what trains when, and at which rates.
         dataset: the pictures; `settings` says which of them train and validate.
         settings: the loop's settings.
@@ -73,7 +73,7 @@ def fine_tune(
         device: where to compute, and how precisely.
         directory: the run directory, for history.jsonl and checkpoints/.
         progress: who is told.
-        feeder: what each phase trains on; None: pictures, through the whole network.
+        feeder: what each phase trains on.
         resume: go on from the directory's checkpoint.
         on_step: called after each optimizer step, before the next begins (for own logging).
 
@@ -84,7 +84,6 @@ def fine_tune(
         InterruptedRunError: SIGINT or SIGTERM came; a checkpoint of this very step has been written.
         FailedError: the loss is no longer finite, or a frozen layer changed.
     """
-    network = device.place(network)
     optimizer = make_optimizer(network, plan)
     path = directory / "checkpoints" / "last.safetensors"
     state = TrainingState(network, optimizer, path=path, metric=settings.metric)
@@ -94,7 +93,6 @@ def fine_tune(
     else:
         state.save()  # whatever happens from here on, the pretrained weights are there to go on from
     history.cut(state.cursor.n_history_bytes)
-    feeder = feeder or PictureFeeder(network, dataset, settings)
     loop = _Loop(
         state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress,
         feeder=feeder,

@@ -11,15 +11,16 @@ import numpy as np
 
 from unfreeze.backbones import Network, load_network, model_layers, save_network
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
-from unfreeze.evaluation import evaluate_run
+from unfreeze.evaluation import evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
 from unfreeze.plans import Plan
-from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json, write_json, write_text
+from unfreeze.records import ModelRecord, RunMetrics, RunRecord, Timing, TrainOptions, read_json, write_json, write_text
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.directory import claim, environment, next_directory, now, read_run, update
 from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed, Feeder, PictureFeeder
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import class_weights, loss_function, prior_shift, sampling_weights
@@ -152,16 +153,16 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
 
 def _train_and_finish(setup: _Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
     out = setup.out
+    setup.device.place(setup.network)
     try:
-        cursor = _fine_tune(setup, progress, resume=resume)
+        settings = _loop_settings(setup)
+        feeder = PictureFeeder(setup.network, setup.data.dataset, settings)
+        cursor = _fine_tune(setup, settings, feeder, progress, resume=resume)
         progress.stage("Evaluating")
         evaluating = time.monotonic()
         save_network(setup.network, out)
         write_json(out / "layers.json", cursor.layers)
-        metrics = evaluate_run(
-            setup.network, setup.data.dataset, setup.data.split, directory=out, device=setup.device.torch_device,
-            batch_size=setup.options.batch_size, seed=setup.options.seed,
-        )  # fmt: skip
+        metrics = _evaluate(setup, feeder.final())
     except (InterruptedRunError, KeyboardInterrupt):
         update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
@@ -191,23 +192,28 @@ def _with_total(timing: Timing, began: float) -> Timing:
     return msgspec.structs.replace(timing, total_seconds=round(total, 3))
 
 
-def _fine_tune(setup: _Setup, progress: Progress, *, resume: bool) -> Cursor:
-    options, data, dataset = setup.options, setup.data, setup.data.dataset
-    targets = _train_targets(data)
-    n_outputs = len(dataset.outputs)
-    weights = class_weights(targets, task=dataset.task, n_outputs=n_outputs) if options.balance == "weights" else None
-    settings = LoopSettings(
+def _loop_settings(setup: _Setup) -> LoopSettings:
+    options, data = setup.options, setup.data
+    task, targets = data.dataset.task, _train_targets(data)
+    balanced = options.balance == "sampling"
+    return LoopSettings(
         train=data.split.train,
         val=data.split.val,
         batch_size=options.batch_size,
         augment=options.augment,
         views=options.views,
         seed=options.seed,
-        metric=options.metric or PRIMARY[dataset.task],
+        metric=options.metric or PRIMARY[task],
         clip=options.clip,
-        sampling=sampling_weights(targets, n_outputs=n_outputs) if options.balance == "sampling" else None,
+        sampling=sampling_weights(targets, n_outputs=len(data.dataset.outputs)) if balanced else None,
     )
-    model = setup.network.record
+
+
+def _fine_tune(setup: _Setup, settings: LoopSettings, feeder: Feeder, progress: Progress, *, resume: bool) -> Cursor:
+    options, dataset, model = setup.options, setup.data.dataset, setup.network.record
+    weights = None
+    if options.balance == "weights":
+        weights = class_weights(_train_targets(setup.data), task=dataset.task, n_outputs=len(dataset.outputs))
     loss = loss_function(
         dataset.task,
         weights=weights,
@@ -218,8 +224,17 @@ def _fine_tune(setup: _Setup, progress: Progress, *, resume: bool) -> Cursor:
     )
     return fine_tune(
         setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
-        directory=setup.out, progress=progress, resume=resume,
+        directory=setup.out, progress=progress, feeder=feeder, resume=resume,
     )  # fmt: skip
+
+
+def _evaluate(setup: _Setup, feed: Feed) -> RunMetrics:
+    """Evaluate the finished network on validation and test; leave predictions.csv and evidence/."""
+    split, network = setup.data.split, setup.network
+    outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
+    return evaluate_run(
+        outputs, network.record, setup.data.dataset, split, directory=setup.out, seed=setup.options.seed
+    )
 
 
 def _train_targets(data: StudiedData) -> np.ndarray:

@@ -39,7 +39,7 @@ def validate(network: Network, feed: Feed, dataset: Dataset, settings: LoopSetti
     """
     indices, record = np.asarray(settings.val), network.record
     network.eval()
-    outputs = torch.from_numpy(predict_outputs(feed.evaluated, feed.validation(), device=device.torch_device))
+    outputs = torch.from_numpy(predict_outputs(feed.model, feed.evaluation(settings.val), device=device.torch_device))
     truth = dataset.targets[indices]
     plain_loss = loss_function(
         dataset.task, target_mean=record.target_mean or (0.0,), target_std=record.target_std or (1.0,)
