@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx
-from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_map
+from torch.utils._pytree import MappingKey, SequenceKey, tree_flatten_with_path, tree_leaves, tree_map
 
 from unfreeze.frontier.choosing import Candidate
 from unfreeze.frontier.liveness import find_live, works_in_place
@@ -176,7 +176,12 @@ def _tensor_paths(graph: Graph, node: fx.Node) -> Iterator[tuple[tuple[Any, ...]
     """Yield the tensors in what a node gives, each with the indices that lead to it."""
     for path, fact in tree_flatten_with_path(graph.measured[node].facts)[0]:
         if isinstance(fact, Rows):
-            yield tuple(key.key if isinstance(key, MappingKey) else key.idx for key in path), fact
+            yield (
+                tuple(
+                    key.idx if isinstance(key, SequenceKey) else cast("MappingKey[Any, Any]", key).key for key in path
+                ),
+                fact,
+            )
 
 
 def _is_size(graph: Graph, node: fx.Node) -> bool:

@@ -71,11 +71,16 @@ def _settings(module: nn.Module) -> str:
         {
             name: value
             for name, value in sorted(vars(module).items())
-            if name not in OF_EVERY_MODULE
-            and name not in NO_CONFIGURATION
-            and not isinstance(value, Tensor | nn.Module)
+            if name not in OF_EVERY_MODULE and name not in NO_CONFIGURATION and not _is_state(value)
         }
     )
+
+
+def _is_state(value: Any) -> bool:
+    """Tell whether a value is no setting: a tensor, or a dict in which a module keeps what it computed from some."""
+    if isinstance(value, dict):
+        return all(isinstance(item, Tensor) for item in value.values())
+    return isinstance(value, Tensor | nn.Module)
 
 
 def _text(value: Any) -> str:

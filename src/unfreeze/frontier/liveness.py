@@ -109,7 +109,7 @@ def _is_random_call(node: fx.Node) -> bool:
     if "dropout" in name or name == "drop_path":
         return _drops(node)
     if name == "scaled_dot_product_attention":
-        return _argument(node, 4, "dropout_p", default=0.0) != 0
+        return bool(_argument(node, 4, "dropout_p", default=0.0) != 0)
     if name == "batch_norm":
         return _argument(node, 5, "training", default=False) is not False
     return any(part in name for part in RANDOM_NAMES)
@@ -117,7 +117,8 @@ def _is_random_call(node: fx.Node) -> bool:
 
 def _drops(node: fx.Node) -> bool:
     """Tell whether a call as `dropout(x, p, training)` drops anything; torch's default is that it does."""
-    return _argument(node, 2, "training", default=True) is not False and _argument(node, 1, "p", default=0.5) != 0
+    p = _argument(node, 1, "p", default=0.5)
+    return _argument(node, 2, "training", default=True) is not False and bool(p != 0)
 
 
 def _argument(node: fx.Node, index: int, name: str, *, default: Any) -> Any:

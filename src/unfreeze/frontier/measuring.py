@@ -132,6 +132,23 @@ class _Pass(fx.Interpreter):
         self.seen[n] = (tree_map(_describe, _as_tree(value)), macs)
         return value
 
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return a node's arguments as generated code would give them."""
+        args, kwargs = super().fetch_args_kwargs_from_env(n)
+        return _unlocked(tuple(args)), _unlocked(dict(kwargs))
+
+
+def _unlocked(value: Any) -> Any:
+    """Turn fx's immutable lists and dicts into plain ones: some modules write into the list that they are given."""
+    match value:
+        case list():
+            return [_unlocked(item) for item in value]
+        case dict():
+            return {key: _unlocked(item) for key, item in value.items()}
+        case tuple() if type(value) is tuple:
+            return tuple(_unlocked(item) for item in value)
+    return value
+
 
 def _as_tree(value: Any) -> Any:
     return tuple(value) if isinstance(value, torch.Size) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
@@ -20,7 +21,8 @@ from unfreeze.frontier.cutting import (
     study,
 )
 from unfreeze.frontier.keys import hash_graph, hash_weights
-from unfreeze.frontier.tracing import Untraceable, open_mixed
+from unfreeze.frontier.proving import is_exact
+from unfreeze.frontier.tracing import open_mixed
 
 __all__ = ["NoSplit", "Split", "split_network"]
 
@@ -96,18 +98,28 @@ def split_network(
 
     Returns:
         The split; or why there is none: nothing is frozen, the network cannot be traced at all (a part of it that
-        cannot be stays whole), no frozen layer gives one row for each image, or storing does not pay or fit.
+        cannot be stays whole), its graph is not exact on the example, no frozen layer gives one row for each image,
+        or storing does not pay or fit.
     """
     plain = unwrap(network)
-    traced = open_mixed(plain)
-    if isinstance(traced, Untraceable):
-        return NoSplit(f"{type(plain).__name__} cannot be traced ({traced.reason})")
+    opened = open_mixed(plain)
+    if opened.graph is None:
+        return NoSplit(f"{type(plain).__name__} cannot be traced ({opened.failures['']})")
     try:
-        graph = study(traced, example)
+        graph = study(opened.graph, example)
     except Exception as error:  # noqa: BLE001 - any network may object to a batch of another size in its own way
-        return NoSplit(f"{type(plain).__name__} does not run on an example of {tuple(example.shape)} ({error})")
+        return NoSplit(
+            f"the graph of {type(plain).__name__} does not run on {tuple(example.shape)}: {_first_line(error)}"
+        )
     if not graph.frozen_macs:
-        return NoSplit("no layer is frozen below the first that trains")
+        return NoSplit(_nothing_frozen(plain, opened.failures))
+    split = _best_split(graph, n_rows=n_rows, quota_bytes=quota_bytes, speeds=speeds)
+    if isinstance(split, Split) and not is_exact(plain, split.prefix, split.suffix, example):
+        return NoSplit(f"the graph of {type(plain).__name__} does not compute what the network does")
+    return split
+
+
+def _best_split(graph: Graph, *, n_rows: int, quota_bytes: int | None, speeds: Speeds) -> Split | NoSplit:
     cuts = tuple(possible_cuts(graph))
     if not cuts:
         return NoSplit("no frozen layer gives tensors with one row for each image")
@@ -129,6 +141,17 @@ def _split(graph: Graph, cut: Cut) -> Split:
         prefix_macs=graph.frozen_macs - cut.candidate.macs,
         recomputed_macs=cut.candidate.macs,
     )
+
+
+def _nothing_frozen(network: nn.Module, failures: Mapping[str, str]) -> str:
+    if not failures:
+        return "no layer is frozen below the first that trains"
+    path, failure = list(failures.items())[-1]
+    return f"{path} ({type(network.get_submodule(path)).__name__}) trains in part and cannot be traced ({failure})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _no_gain(cuts: tuple[Cut, ...], n_rows: int, quota_bytes: int | None) -> NoSplit:

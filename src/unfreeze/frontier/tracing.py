@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from timm.layers import get_notrace_functions, get_notrace_modules
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-__all__ = ["Untraceable", "open_mixed"]
+__all__ = ["Opened", "open_mixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Untraceable:
-    """Why a network has no graph."""
+class Opened:
+    """A network's graph, if it has one, and why modules that train in part were not opened, by their paths."""
 
-    reason: str
+    graph: fx.GraphModule | None
+    failures: Mapping[str, str]
 
 
-def open_mixed(network: nn.Module) -> fx.GraphModule | Untraceable:
+def open_mixed(network: nn.Module) -> Opened:
     """Return a network's graph, in which a module is opened only if some of its parameters train and some do not.
 
     What is not opened runs natively: its dropout, control flow and parameters read as attributes are its own.
     A module that cannot be traced stays closed as well. The graph holds the network's own modules and parameters,
     not copies; the network stays as it was.
     """
-    closed: set[str] = set()
+    failures: dict[str, str] = {}
     while True:
-        attempt = _Opening(frozenset(closed))
+        attempt = _Opening(frozenset(failures))
         known = set(vars(network))
         try:
             graph = attempt.trace(network)
-            return fx.GraphModule(network, graph)
+            _check_constants(vars(network)[name] for name in set(vars(network)) - known)
+            return Opened(fx.GraphModule(network, graph), failures)
         except Exception as error:  # noqa: BLE001 - the forward of any network may object to a proxy in its own way
-            if not attempt.failed_in:
-                reason = (str(error).strip().splitlines() or [""])[0]
-                return Untraceable(f"{type(error).__name__}: {reason}")
-            closed.add(attempt.failed_in)
+            reason = (str(error).strip().splitlines() or [""])[0]
+            failures[attempt.failed_in] = f"{type(error).__name__}: {reason}"
+            if not attempt.failed_in:  # the network itself
+                return Opened(None, failures)
         finally:
             for name in set(vars(network)) - known:  # constants that the tracer stowed away there
                 delattr(network, name)
+
+
+def _check_constants(constants: Iterable[Any]) -> None:
+    """Check that nothing that trains has been computed while tracing: its later values would never be seen."""
+    if any(isinstance(constant, Tensor) and constant.requires_grad for constant in constants):
+        raise TypeError("it computes with a parameter that trains in a way that tracing does not see")
 
 
 class _Opening(fx.Tracer):
