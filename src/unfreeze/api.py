@@ -233,7 +233,7 @@ def _checked_names(options: Mapping[str, Any], known: Sequence[str] = TRAIN_OPTI
     if "target" in changes:
         given = changes["target"]
         changes["target"] = (given,) if isinstance(given, str) else tuple(given)
-    for name in ("model", "weights", "plan"):
+    for name in ("model", "weights", "plan", "cache_dir"):
         if isinstance(changes.get(name), Path):
             changes[name] = str(changes[name])
     return changes

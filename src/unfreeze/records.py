@@ -15,6 +15,7 @@ from unfreeze.errors import RunError
 
 __all__ = [
     "FORMAT_VERSION",
+    "CacheRecord",
     "DataRecord",
     "Interval",
     "LayerRecord",
@@ -81,6 +82,9 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    engine: Literal["auto", "openvino", "compile", "eager"] = "auto"
+    cache: bool = True  # keep what frozen layers give on disk
+    cache_dir: str | None = None
     skip_unreadable: bool = False
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from cyclopts import Group, Parameter, Token
 
+from unfreeze.options import SWITCHED_OFF
 from unfreeze.records import TrainOptions
 
 __all__ = ["DataFlags", "JsonFlag", "PlanFlags", "SourceFlags", "TrainFlags", "WholeNumber", "options_from"]
@@ -140,14 +141,30 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], _setting("precision", MACHINE, "How precisely; auto is fp32.")
     ]
+    engine: Annotated[
+        Literal["auto", "openvino", "compile", "eager"],
+        _setting("engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that is exact."),
+    ]
+    cache_dir: Annotated[
+        Path,
+        Parameter(
+            group=MACHINE,
+            help="Where the cache lies. [default: UNFREEZE_CACHE_DIR, else the user's cache directory]",
+        ),
+    ]
+    no_cache: Annotated[
+        bool,
+        Parameter(group=MACHINE, help="Keep nothing for further trainings.", show_default=False, negative=""),
+    ]
 
 
 def options_from(flags: TrainFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)
-    if "no_pretrained" in options:
-        options["pretrained"] = not options.pop("no_pretrained")
-    for name in ("weights", "plan"):
+    for name in SWITCHED_OFF:
+        if f"no_{name}" in options:
+            options[name] = not options.pop(f"no_{name}")
+    for name in ("weights", "plan", "cache_dir"):
         if name in options:
             options[name] = str(options[name])
     return options

@@ -77,6 +77,11 @@ class PlainProgress:
         """Print what a phase trains."""
         _line(phase_text(info))
 
+    def prefix(self, n: int, total: int) -> None:
+        """Print that the frozen layers have been computed."""
+        if n == total:
+            _line(f"  frozen layers computed once for {n} views")
+
     def step(self, info: StepInfo) -> None:
         """Print nothing: an epoch's line follows."""
 
@@ -113,6 +118,10 @@ class LiveProgress:
     def phase(self, info: PhaseInfo) -> None:
         """Say what the phase trains."""
         self._stay(phase_text(info), style="bold")
+
+    def prefix(self, n: int, total: int) -> None:
+        """Move the bar along the views that the frozen layers are computed for."""
+        self._live.update(_bar(n, total, f"computing the frozen layers once {n}/{total}"))
 
     def step(self, info: StepInfo) -> None:
         """Move the bar along the phase's steps; those between two refreshes would not be seen."""

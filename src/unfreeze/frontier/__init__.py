@@ -2,6 +2,7 @@
 
 from unfreeze.frontier.choosing import SPEEDS, Candidate, Speeds, choose_cut
 from unfreeze.frontier.cutting import FrontierTensor
+from unfreeze.frontier.keys import hash_weights
 from unfreeze.frontier.splitting import NoSplit, Split, split_network
 from unfreeze.frontier.taps import Taps, tap_network
 
@@ -14,6 +15,7 @@ __all__ = [
     "Split",
     "Taps",
     "choose_cut",
+    "hash_weights",
     "split_network",
     "tap_network",
 ]

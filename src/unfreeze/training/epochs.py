@@ -40,6 +40,10 @@ class LoopSettings:
         """Return which view of every picture an epoch trains on."""
         return epoch if self.views is None else epoch % self.views
 
+    def augment_of(self, epoch: int) -> Augment:
+        """Return how an epoch's views vary: of a fixed number of views, the first is the one that is evaluated."""
+        return "none" if self.views is not None and self.view(epoch) == 0 else self.augment
+
     @property
     def steps_per_epoch(self) -> int:
         """The number of optimizer steps in an epoch, the same in all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from torch import nn
@@ -32,8 +32,13 @@ class Feed(Protocol):
 class Feeder(Protocol):
     """Makes the feed of a phase when the phase begins."""
 
-    def feed(self, phase: int) -> Feed:
-        """Return the feed of a phase; the network's gradients and modes are already the phase's."""
+    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
+        """Return the feed of a phase; the network's gradients and modes are already the phase's.
+
+        Args:
+            epochs: what is left of the phase, counted over the whole training.
+            check: called now and then while the feed is made; it may raise, to interrupt.
+        """
 
     def final(self) -> Feed:
         """Return the feed to evaluate the finished network with."""
@@ -61,7 +66,7 @@ class PictureFeed:
             settings.epoch_indices(epoch),
             self._spec,
             batch_size=settings.batch_size,
-            augment=settings.augment,
+            augment=settings.augment_of(epoch),
             seed=settings.seed,
             view=settings.view(epoch),
             skip=skip,
@@ -86,9 +91,10 @@ class PictureFeeder:
     def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings) -> None:
         self._feed = PictureFeed(network, dataset, settings, memory=ViewMemory())
 
-    def feed(self, phase: int) -> Feed:
+    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
         """Return the same feed for every phase."""
-        assert phase >= 0
+        assert len(epochs)
+        check()
         return self._feed
 
     def final(self) -> Feed:

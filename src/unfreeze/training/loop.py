@@ -131,7 +131,7 @@ class _Loop:
             self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
             if not self.phase_is_over():
                 self.apply_plan()
-                feed = self.feeder.feed(self.state.cursor.phase)
+                feed = self.feeder.feed(self.epochs_left(), lambda: self.pause_if_due(interrupt))
             while not self.phase_is_over():
                 self.train_epoch(feed, interrupt, on_step)
             self.end_phase()
@@ -289,6 +289,11 @@ class _Loop:
             "steps_per_epoch": n_steps,
             "phase_epochs": cursor.phase_epochs,
         }
+
+    def epochs_left(self) -> range:
+        """Return the epochs that the phase has left, if it does not stop early."""
+        begun = sum(self.state.cursor.phase_epochs)
+        return range(self.n_epochs_done(), begun + self.plan.phases[self.state.cursor.phase].epochs)
 
     def n_epochs_done(self) -> int:
         """Return the number of finished epochs, over all phases."""
