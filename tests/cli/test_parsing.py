@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ("check", "demo", "evaluate", "layers", "models", "plan", "predict", "report", "train")
+COMMANDS = ("cache", "check", "demo", "evaluate", "layers", "models", "plan", "predict", "report", "train")
 
 
 def test_an_unknown_command_offers_the_nearest(unfreeze: Callable[..., Any]) -> None:
@@ -34,7 +34,7 @@ def test_options_of_later_are_unknown_and_nothing_unrelated_is_offered(
     assert done.err == f"error: There is no option {option}. See `unfreeze train --help`.\n"
 
 
-@pytest.mark.parametrize("command", ["compare", "advise", "export", "serve", "teach", "cache"])
+@pytest.mark.parametrize("command", ["compare", "advise", "export", "serve", "teach"])
 def test_commands_of_later_are_unknown(unfreeze: Callable[..., Any], command: str) -> None:
     assert unfreeze(command).code == 2
 
