@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -33,6 +33,7 @@ fingerprints = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(fingerprints)
 def test_fingerprints_survive_the_way_through_text(fingerprint: Fingerprint) -> None:
     text = fingerprint_text(fingerprint)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unfreeze.cache import activation_key, row_key
@@ -24,7 +24,7 @@ specs = st.builds(
     depth_range=st.none() | st.tuples(st.floats(-1e4, 0), st.floats(1, 1e5)),
 )
 texts = st.text(max_size=20)
-settings = st.fixed_dictionaries(
+other_fields = st.fixed_dictionaries(
     {
         "augment": st.sampled_from(["none", "light", "standard"]),
         "recipe_version": st.integers(1, 9),
@@ -38,21 +38,23 @@ settings = st.fixed_dictionaries(
 )
 
 
-@given(specs, settings)
+@settings(deadline=None)
+@given(specs, other_fields)
 def test_trap_14_equal_fields_give_equal_keys(spec: InputSpec, fields: dict[str, Any]) -> None:
     assert activation_key(spec, **fields) == activation_key(replace(spec), **dict(reversed(fields.items())))
 
 
-@given(specs, settings, specs, settings, st.data())
+@settings(deadline=None)
+@given(specs, other_fields, specs, other_fields, st.data())
 def test_trap_14_any_change_of_any_field_changes_the_key(
-    spec: InputSpec, fields: dict[str, Any], other_spec: InputSpec, other_fields: dict[str, Any], data: st.DataObject
+    spec: InputSpec, fields: dict[str, Any], other_spec: InputSpec, fields_then: dict[str, Any], data: st.DataObject
 ) -> None:
     before = activation_key(spec, **fields)
     name = data.draw(st.sampled_from([*fields, *InputSpec.__dataclass_fields__]))
     if name in fields:
-        changed = fields | {name: other_fields[name]}
+        changed = fields | {name: fields_then[name]}
         varies = fields["augment"] != "none" or name not in ("seed", "recipe_version")
-        same = fields[name] == other_fields[name] or not varies
+        same = fields[name] == fields_then[name] or not varies
         assert (activation_key(spec, **changed) == before) == same
     else:
         value = getattr(other_spec, name)
@@ -60,7 +62,8 @@ def test_trap_14_any_change_of_any_field_changes_the_key(
         assert (activation_key(changed_spec, **fields) == before) == (getattr(spec, name) == value)
 
 
-@given(settings, texts, texts)
+@settings(deadline=None)
+@given(other_fields, texts, texts)
 def test_trap_14_what_moves_between_two_fields_changes_the_key(fields: dict[str, Any], a: str, b: str) -> None:
     spec = InputSpec(size=(32, 32))
     one = activation_key(spec, **fields | {"engine": a + b, "precision": ""})
@@ -90,6 +93,7 @@ def test_a_new_format_changes_every_key(monkeypatch: pytest.MonkeyPatch) -> None
 rows = st.tuples(st.text("0123456789abcdef", min_size=64, max_size=64), st.integers(0, 99), texts)
 
 
+@settings(deadline=None)
 @given(rows, rows)
 def test_trap_14_a_varied_row_is_named_by_content_view_and_file(
     a: tuple[str, int, str], b: tuple[str, int, str]
@@ -98,6 +102,7 @@ def test_trap_14_a_varied_row_is_named_by_content_view_and_file(
     assert (one == other) == (a == b)
 
 
+@settings(deadline=None)
 @given(rows, rows)
 def test_trap_14_an_evaluation_row_is_named_by_its_content_alone(
     a: tuple[str, int, str], b: tuple[str, int, str]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unfreeze.cache.quota import PassSize, passes_to_evict, room_for
@@ -13,6 +13,7 @@ passes = st.lists(
 keys = st.sets(st.text("abc", min_size=1, max_size=4), max_size=3)
 
 
+@settings(deadline=None)
 @given(passes, st.integers(0, 200), st.integers(0, 300), keys)
 def test_evicting_makes_room_and_spares_what_is_in_use_and_the_newest(
     sizes: list[PassSize], n_more: int, limit: int, in_use: set[str]
@@ -32,6 +33,7 @@ def test_evicting_makes_room_and_spares_what_is_in_use_and_the_newest(
         assert all(each.n_bytes == 0 or each.used >= newest.used for each in movable if each not in gone)
 
 
+@settings(deadline=None)
 @given(passes, st.integers(0, 300), keys, st.text("abc", min_size=1, max_size=4))
 def test_a_pass_within_its_room_can_be_made_to_fit(
     sizes: list[PassSize], limit: int, in_use: set[str], key: str

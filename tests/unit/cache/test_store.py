@@ -180,7 +180,7 @@ def test_bytes_are_checked_once(cache: ActivationCache, write: Write, row_keys: 
     cache.read(A, row_keys(range(4)))
     flip(shards_of(cache)[0] / "rows.bin", 0)
     cache.read(A, row_keys(range(4)))
-    with pytest.raises(MissingRowsError, match="1 of 1 shards were damaged"):
+    with pytest.raises(MissingRowsError, match="1 of 1 shards are damaged"):
         ActivationCache(cache.directory, quota_bytes=10**9).read(A, row_keys(range(4)))
 
 
