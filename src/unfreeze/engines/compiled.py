@@ -28,17 +28,24 @@ class CompiledEngine(Engine):
         device: where to compute.
         batch_size: pictures in a pass.
         precision: "bf16" computes in an autocast context.
+        backend: torch.compile's, by name.
     """
 
     name = "compile"
 
     def __init__(
-        self, prefix: nn.Module, *, device: torch.device, batch_size: int, precision: Precision = "fp32"
+        self,
+        prefix: nn.Module,
+        *,
+        device: torch.device,
+        batch_size: int,
+        precision: Precision = "fp32",
+        backend: str = "inductor",
     ) -> None:
         if device.type == "cpu":
             keep_freed_memory()
         self.precision = precision
-        self._compiled = torch.compile(prefix, dynamic=False, fullgraph=True)
+        self._compiled = torch.compile(prefix, dynamic=False, fullgraph=True, backend=backend)
         self._device = device
         self._batch_size = batch_size
 

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 
-def convert(prefix: nn.Module, images: Tensor) -> Any:
+def convert(prefix: nn.Module, shape: tuple[int, ...]) -> Any:
     """Return an `openvino.Model` that computes what the prefix does, for exactly that many pictures of that size.
 
-    The prefix is traced, neither changed nor referred to afterwards.
+    The prefix is traced on blank pictures, and neither changed nor referred to afterwards. A prefix that decides by
+    the values of its pictures is so likely to take another way than with those that its engine is checked on.
 
     Args:
         prefix: uint8 pictures in, one tensor or several out.
-        images: uint8 (n, 3, height, width), on the CPU; real pictures, in case the prefix looks at values.
+        shape: (n, 3, height, width) of the pictures.
 
     Raises:
         Exception: whatever PyTorch or OpenVINO raise about a network that they cannot trace or convert.
@@ -37,16 +38,15 @@ def convert(prefix: nn.Module, images: Tensor) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    private = _private_copy(prefix)
-    traced = _traced(private, images)
+    traced = _traced(_private_copy(prefix), torch.zeros(shape, dtype=torch.uint8))
     decoder = TorchScriptPythonDecoder(traced, shared_memory=False)  # must live until the graph is converted
     frontend = FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
-    model.reshape(list(images.shape))
+    model.reshape(list(shape))
     for output in model.outputs:
-        shape = output.get_partial_shape()
-        if not shape.is_static or not len(shape) or shape[0].get_length() != len(images):
-            raise ValueError(f"an output of shape {shape} has not one row for each of {len(images)} pictures")
+        found = output.get_partial_shape()
+        if not found.is_static or not len(found) or found[0].get_length() != shape[0]:
+            raise ValueError(f"an output of shape {found} has not one row for each of {shape[0]} pictures")
     return model
 
 

@@ -38,8 +38,9 @@ class Engine(ABC):
     def run(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
         """Iterate over what the prefix makes of each batch, in the order of the batches.
 
-        Batches are taken from the producer only as results are asked for, at most `N_BATCHES_IN_FLIGHT` ahead, and
-        computed while it makes the next one. What it raises comes out here, after which the iterator is at its end.
+        Batches are taken from the producer only as results are asked for, at most `N_BATCHES_IN_FLIGHT` ahead, or so
+        many that all cores have work, and computed while it makes the next one. What it raises comes out here, after
+        which the iterator is at its end.
         Closing or dropping the iterator waits for what is being computed and takes no further batch.
 
         Args:

@@ -161,8 +161,9 @@ class _Task:
         return OpenVinoEngine.stored(path, precision=self.precision, batch_size=self.batch_size)
 
     def _converted_openvino(self) -> Engine:
+        height, width = self.pictures.shape[-2:]
         return OpenVinoEngine.converted(
-            self.prefix, self.pictures, precision=self.precision, batch_size=self.batch_size
+            self.prefix, size=(height, width), precision=self.precision, batch_size=self.batch_size
         )
 
     def _store(self, engine: OpenVinoEngine) -> Iterator[str]:

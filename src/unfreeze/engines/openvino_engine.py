@@ -52,21 +52,21 @@ class OpenVinoEngine(Engine):
 
     @classmethod
     def converted(
-        cls, prefix: nn.Module, pictures: Tensor, *, precision: Precision = "fp32", batch_size: int = 32
+        cls, prefix: nn.Module, *, size: tuple[int, int], precision: Precision = "fp32", batch_size: int = 32
     ) -> OpenVinoEngine:
         """Convert and compile a prefix.
 
         Args:
             prefix: uint8 pictures in, one tensor or several out.
-            pictures: some real ones, uint8 (n, 3, height, width), at least one.
+            size: (height, width) of the pictures.
             precision: in what to compute, asked for by name: OpenVINO's own choice is bf16 on some processors.
             batch_size: pictures in the batches to come.
 
         Raises:
             Exception: whatever PyTorch or OpenVINO raise about a network that they cannot trace or convert.
         """
-        whole, _ = next(split_rows(pictures, min(batch_size, PICTURES_A_REQUEST)))
-        compiled = _core().compile_model(convert(prefix, whole), "CPU", _config(precision))
+        model = convert(prefix, (min(batch_size, PICTURES_A_REQUEST), 3, *size))
+        compiled = _core().compile_model(model, "CPU", _config(precision))
         return cls(compiled, precision=precision, batch_size=batch_size)
 
     @classmethod

@@ -24,16 +24,11 @@ KEY = "0123abcd"
 
 
 class LooksAtValues(nn.Module):
-    """Doubles its features if the first picture is dark: a trace keeps one of the branches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.n_calls = 0
+    """Doubles the features of bright pictures: a trace keeps one of the two ways, whatever it is shown later."""
 
     def forward(self, images: Tensor) -> Tensor:
         features = images.float().mean((2, 3))
-        # bool() of a traced tensor is a constant in the trace
-        return features * 2 if torch.jit.is_tracing() else features
+        return features * 2 if features.mean() > 20 else features
 
 
 class WithoutARowForEachPicture(nn.Module):
@@ -105,9 +100,9 @@ def test_an_engine_that_deviates_is_left_out_with_a_note_even_if_asked_for_by_na
     assert opened.engine.name == "eager"
     (note,) = opened.notes
     assert '"openvino" is not used' in note
-    assert "deviates from PyTorch by 1.0e+00" in note
+    assert "deviates from PyTorch by 5.0e-01" in note
     ((features,),) = opened.engine.run([pictures])
-    torch.testing.assert_close(features, pictures.float().mean((2, 3)))
+    torch.testing.assert_close(features, pictures.float().mean((2, 3)) * 2)
 
 
 @pytest.mark.parametrize(
@@ -241,19 +236,24 @@ def test_a_cache_folder_that_cannot_be_written_is_said_and_harms_nothing(
     assert "could not be stored" in note
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch.compile's own parts
 def test_what_cannot_be_compiled_runs_eagerly_with_a_note(
     make_pictures: Callable[[int], Tensor], cpu: torch.device
 ) -> None:
-    class Branching(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            features = images.float().mean((2, 3))
-            return features * 2 if features.sum() > 0 else features
-
-    opened = open_engine(Branching().eval(), make_pictures(4), device=cpu, engine="compile")
+    opened = open_engine(LooksAtValues().eval(), make_pictures(4), device=cpu, engine="compile")
     assert opened.engine.name == "eager"
     assert '"compile" is not used' in opened.notes[0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_compiled_prefix_agrees_with_pytorch(make_pictures: Callable[[int], Tensor], cpu: torch.device) -> None:
+    class Small(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.relu(images.float() / 255 - 0.5).mean((2, 3))
+
+    opened = open_engine(Small().eval(), make_pictures(4), device=cpu, engine="compile", batch_size=4)
+    assert (opened.engine.name, opened.notes) == ("compile", ())
 
 
 def test_all_wrong_settings_are_named_together(
@@ -272,13 +272,7 @@ def test_all_wrong_settings_are_named_together(
 
 WITHOUT_OPENVINO = """
 import sys, torch
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name == "openvino":
-            raise ModuleNotFoundError(name)
-import importlib.util
-real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name == "openvino" else real(name, package)
+sys.modules["openvino"] = None  # as Python marks what cannot be imported
 from unfreeze.engines import open_engine
 from unfreeze.errors import ConfigError
 prefix = torch.nn.Flatten()
@@ -287,7 +281,7 @@ try:
     open_engine(prefix, pictures, device=torch.device("cpu"), engine="openvino")
 except ConfigError as error:
     print(error)
-print(open_engine(prefix, pictures, device=torch.device("cpu")).engine.name, "openvino" in sys.modules)
+print(open_engine(prefix, pictures, device=torch.device("cpu")).engine.name)
 """
 
 
@@ -295,7 +289,7 @@ def test_without_openvino_asking_for_it_says_how_to_get_it_and_auto_is_eager() -
     result = subprocess.run([sys.executable, "-c", WITHOUT_OPENVINO], capture_output=True, text=True, check=True)
     said, auto = result.stdout.strip().splitlines()
     assert 'pip install "openvino>=' in said
-    assert auto == "eager False"
+    assert auto == "eager"
 
 
 def test_importing_the_package_loads_neither_torch_nor_openvino() -> None:
