@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from unfreeze.backbones import keep_freed_memory
 from unfreeze.engines.converting import convert
 from unfreeze.engines.engine import N_BATCHES_IN_FLIGHT, Engine, Precision, split_rows
 from unfreeze.engines.storing import read_stored, store
@@ -65,6 +66,7 @@ class OpenVinoEngine(Engine):
         Raises:
             Exception: whatever PyTorch or OpenVINO raise about a network that they cannot trace or convert.
         """
+        keep_freed_memory()  # tracing runs the prefix once
         model = convert(prefix, (min(batch_size, PICTURES_A_REQUEST), 3, *size))
         compiled = _core().compile_model(model, "CPU", _config(precision))
         return cls(compiled, precision=precision, batch_size=batch_size)
