@@ -16,6 +16,7 @@ from unfreeze.engines.deviation import LARGEST_DEVIATION, deviation
 from unfreeze.engines.eager import EagerEngine
 from unfreeze.engines.engine import Engine, EngineName, Precision
 from unfreeze.engines.openvino_engine import OpenVinoEngine, has_bf16, stored_path
+from unfreeze.engines.threads import one_thread
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class _Task:
 
     @cached_property
     def expected(self) -> tuple[Tensor, ...]:
-        return next(EagerEngine(self.prefix, device=self.device).run([self.pictures]))
+        with one_thread():
+            return next(EagerEngine(self.prefix, device=self.device).run([self.pictures]))
 
     @property
     def path(self) -> Path | None:

@@ -16,6 +16,7 @@ from unfreeze.backbones import keep_freed_memory
 from unfreeze.engines.converting import convert
 from unfreeze.engines.engine import N_BATCHES_IN_FLIGHT, Engine, Precision, split_rows
 from unfreeze.engines.storing import read_stored, store
+from unfreeze.engines.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +68,8 @@ class OpenVinoEngine(Engine):
             Exception: whatever PyTorch or OpenVINO raise about a network that they cannot trace or convert.
         """
         keep_freed_memory()  # tracing runs the prefix once
-        model = convert(prefix, (min(batch_size, PICTURES_A_REQUEST), 3, *size))
+        with one_thread():
+            model = convert(prefix, (min(batch_size, PICTURES_A_REQUEST), 3, *size))
         compiled = _core().compile_model(model, "CPU", _config(precision))
         return cls(compiled, precision=precision, batch_size=batch_size)
 
