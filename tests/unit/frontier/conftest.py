@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,19 +49,25 @@ def make_network() -> Callable[[str], Network]:
     """`make_network("resnet18")` → it with three classes, its drop rates above zero, and no two weights alike."""
 
     def make(name: str) -> Network:
-        size, arguments = NETWORKS[name]
-        torch.manual_seed(0)
-        backbone = _without_wide_layers(timm.create_model(name, num_classes=0, **arguments))
-        with torch.no_grad():
-            n_features = backbone.eval()(torch.zeros(1, 3, size, size)).shape[-1]
-        like = load_network("resnet18", task="classification", outputs=("a", "b", "c"), size=size, pretrained=False)
-        network = Network(backbone, make_head(n_features, n_outputs=3), record=like.record)
-        with torch.no_grad():
-            for parameter in network.parameters():  # layer scales of 1e-6 and biases of 0 would hide what is wrong
-                parameter.add_(torch.randn_like(parameter) * 0.02)
-        return network
+        network = _build(name)
+        return copy.deepcopy(network, {id(network.layers): network.layers})
 
     return make
+
+
+@functools.cache
+def _build(name: str) -> Network:
+    size, arguments = NETWORKS[name]
+    torch.manual_seed(0)
+    backbone = _without_wide_layers(timm.create_model(name, num_classes=0, **arguments))
+    with torch.no_grad():
+        n_features = backbone.eval()(torch.zeros(1, 3, size, size)).shape[-1]
+    like = load_network("resnet18", task="classification", outputs=("a", "b", "c"), size=size, pretrained=False)
+    network = Network(backbone, make_head(n_features, n_outputs=3), record=like.record)
+    with torch.no_grad():
+        for parameter in network.parameters():  # layer scales of 1e-6 and biases of 0 would hide what is wrong
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    return network
 
 
 @pytest.fixture(scope="session")

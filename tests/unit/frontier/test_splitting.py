@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from unfreeze.frontier import NoSplit, Split, split_network
+from unfreeze.frontier.cutting import make_prefix, make_suffix, possible_cuts, study
+from unfreeze.frontier.tracing import open_mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,13 +253,10 @@ def test_trap_23_what_the_graph_knows_of_the_batch_size_follows_the_batch() -> N
         assert_learns_the_same(network, split, images, lambda: None)
 
 
-def test_the_suffix_leaves_its_inputs_unchanged() -> None:
+def test_the_suffix_leaves_its_inputs_unchanged_wherever_the_cut_lies() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(64, 3))
     network[0].requires_grad_(requires_grad=False)
     images = torch.randn(4, 3, 4, 4)
-    from unfreeze.frontier.cutting import make_prefix, make_suffix, possible_cuts, study
-    from unfreeze.frontier.tracing import open_mixed
-
     graph = study(open_mixed(network).graph, images)
     for cut in possible_cuts(graph):
         prefix, suffix = make_prefix(graph, cut), make_suffix(graph, cut)
