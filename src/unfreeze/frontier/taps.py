@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from unfreeze.backbones import Network
 from unfreeze.backbones.heads import pool
 from unfreeze.errors import SelectorError, did_you_mean
+from unfreeze.frontier.keys import hash_graph, hash_weights
 from unfreeze.layers import Layers, Parameter, Stage, strip_wrappers, unwrap
 
 __all__ = ["Taps", "tap_network"]
@@ -65,6 +67,16 @@ class Taps(nn.Module):
                 )
             features = pool(self.backbone((images.to(self.mean.dtype) - self.mean) / self.std))
         return (*(pooled[stage] for stage in self.stages), features)
+
+    @functools.cached_property
+    def graph_hash(self) -> str:
+        """The sha256 of what it computes, apart from its weights: the same in every process."""
+        return hash_graph(self)
+
+    @functools.cached_property
+    def weights_hash(self) -> str:
+        """The sha256 of the tensors that it reads, parameters and buffers."""
+        return hash_weights(self)
 
     def _hook(self, tap: _Tap, pooled: dict[str, Tensor]) -> Any:
         def keep(_module: nn.Module, _args: Any, output: Any) -> None:

@@ -89,3 +89,13 @@ def test_an_unknown_stage_is_an_error_that_offers_the_nearest(make_network: Call
 def test_the_head_is_no_stage_to_tap(make_network: Callable[[str], Network]) -> None:
     with pytest.raises(SelectorError, match="below its head"):
         tap_network(make_network("resnet18"), ["head"])
+
+
+def test_trap_14_the_hash_tells_which_stages_are_tapped(make_network: Callable[[str], Network]) -> None:
+    network = make_network("resnet18").eval()
+    two, same, other = (tap_network(network, stages) for stages in (["layer1"], ["layer1"], ["layer2"]))
+    assert two.weights_hash == other.weights_hash  # known already when the graph is hashed
+    assert two.graph_hash == same.graph_hash != other.graph_hash
+    with torch.no_grad():
+        network.backbone.conv1.weight[0] += 1
+    assert tap_network(network, ["layer1"]).weights_hash != two.weights_hash
