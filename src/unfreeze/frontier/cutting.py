@@ -12,7 +12,7 @@ from torch import fx
 from torch.utils._pytree import MappingKey, SequenceKey, tree_flatten_with_path, tree_leaves, tree_map
 
 from unfreeze.frontier.choosing import Candidate
-from unfreeze.frontier.liveness import find_live, works_in_place
+from unfreeze.frontier.liveness import find_live, leaf_of, works_in_place
 from unfreeze.frontier.measuring import Fixed, Measured, OnDevice, PerBatch, Rows, Unclear, measure_frozen
 
 __all__ = ["Cut", "FrontierTensor", "Graph", "frontier_tensors", "make_prefix", "make_suffix", "possible_cuts", "study"]
@@ -208,10 +208,15 @@ def _may_change(graph: Graph, node: fx.Node, before: frozenset[fx.Node]) -> bool
         for user in _readers_behind(graph, pending.pop(), before):
             if works_in_place(graph.traced, user, inside=True):
                 return True
-            if user not in seen and user.op != "call_module":
+            if user not in seen and not _has_weights(graph, user):
                 seen.add(user)
                 pending.append(user)
     return False
+
+
+def _has_weights(graph: Graph, node: fx.Node) -> bool:
+    """Tell whether a node is a module with weights; one without, as Flatten, may give a view of its input."""
+    return node.op == "call_module" and any(True for _ in leaf_of(graph.traced, node).parameters())
 
 
 def _ancestors(nodes: Iterable[fx.Node]) -> frozenset[fx.Node]:

@@ -21,14 +21,16 @@ OF_EVERY_MODULE = frozenset(vars(nn.Module()).keys() - {"training"})
 NO_CONFIGURATION = frozenset({"default_cfg", "pretrained_cfg", "pretrained_loc", "hf_hub_id"})
 
 
-def hash_graph(prefix: fx.GraphModule) -> str:
-    """Return the sha256 of what a prefix computes, apart from the values in its tensors.
+def hash_graph(prefix: nn.Module) -> str:
+    """Return the sha256 of what a prefix, or another module, computes, apart from the values in its tensors.
 
-    It covers the operations with their arguments; every module in it with its class, mode and settings; the versions
-    of torch and timm; and the source of classes that belong to neither. It is the same in every process.
+    It covers the operations with their arguments, where it is a graph; every module in it with its class, mode and
+    settings; the versions of torch and timm; and the source of classes that belong to neither. It is the same in
+    every process.
     """
     digest = hashlib.sha256(f"torch {torch.__version__} timm {timm.__version__}\n".encode())
-    for line in _lines(prefix):
+    lines = _graph_lines(prefix) if isinstance(prefix, fx.GraphModule) else _module_lines(prefix)
+    for line in (*lines, *_sources(prefix)):
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()
 
@@ -44,20 +46,26 @@ def hash_weights(prefix: nn.Module) -> str:
     return hash_tensors({**loose, **dict(prefix.named_buffers()), **dict(prefix.named_parameters())})
 
 
-def _lines(prefix: fx.GraphModule) -> Iterator[str]:
+def _graph_lines(prefix: fx.GraphModule) -> Iterator[str]:
     numbers = {node: f"%{i}" for i, node in enumerate(prefix.graph.nodes)}
-    classes: set[type] = set()
     for node in prefix.graph.nodes:
         target = node.target if isinstance(node.target, str) else _qualified(node.target)
-        if node.op == "placeholder":
-            target = ""  # a name
         arguments = fx.node.map_arg((node.args, node.kwargs), lambda source: _Number(numbers[source]))
-        yield f"{numbers[node]} {node.op} {target} {_text(arguments)}"
+        # An input's target is its name.
+        yield f"{numbers[node]} {node.op} {'' if node.op == 'placeholder' else target} {_text(arguments)}"
         if node.op == "call_module":
-            for path, module in prefix.get_submodule(target).named_modules():
-                classes.add(type(module))
-                yield f"  {path} {_qualified(type(module))} {_settings(module)}"
-    yield from sorted(_source(each) for each in classes if not each.__module__.startswith(("torch.", "timm.")))
+            yield from _module_lines(prefix.get_submodule(target))
+
+
+def _module_lines(module: nn.Module) -> Iterator[str]:
+    for path, part in module.named_modules():
+        yield f"  {path} {_qualified(type(part))} {_settings(part)}"
+
+
+def _sources(module: nn.Module) -> list[str]:
+    """Return the source of the classes in a module that no version of a library stands for."""
+    classes = {type(part) for part in module.modules() if not isinstance(part, fx.GraphModule)}
+    return sorted(_source(each) for each in classes if not each.__module__.startswith(("torch.", "timm.")))
 
 
 class _Number(str):
@@ -67,13 +75,12 @@ class _Number(str):
 
 
 def _settings(module: nn.Module) -> str:
-    return _text(
-        {
-            name: value
-            for name, value in sorted(vars(module).items())
-            if name not in OF_EVERY_MODULE and name not in NO_CONFIGURATION and not _is_state(value)
-        }
-    )
+    settings = {name: value for name, value in sorted(vars(module).items()) if not _is_state(value)}
+    for name in tuple(settings):
+        is_cache = isinstance(getattr(type(module), name, None), functools.cached_property)
+        if is_cache or name in OF_EVERY_MODULE or name in NO_CONFIGURATION:
+            del settings[name]
+    return _text(settings)
 
 
 def _is_state(value: Any) -> bool:

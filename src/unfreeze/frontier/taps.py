@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from torch.utils._pytree import tree_leaves
 from unfreeze.backbones import Network
 from unfreeze.backbones.heads import pool
 from unfreeze.errors import SelectorError, did_you_mean
-from unfreeze.layers import Layers, Stage, unwrap
+from unfreeze.frontier.keys import hash_graph, hash_weights
+from unfreeze.layers import Layers, Parameter, Stage, strip_wrappers, unwrap
 
 __all__ = ["Taps", "tap_network"]
 
@@ -66,6 +68,16 @@ class Taps(nn.Module):
             features = pool(self.backbone((images.to(self.mean.dtype) - self.mean) / self.std))
         return (*(pooled[stage] for stage in self.stages), features)
 
+    @functools.cached_property
+    def graph_hash(self) -> str:
+        """The sha256 of what it computes, apart from its weights: the same in every process."""
+        return hash_graph(self)
+
+    @functools.cached_property
+    def weights_hash(self) -> str:
+        """The sha256 of the tensors that it reads, parameters and buffers."""
+        return hash_weights(self)
+
     def _hook(self, tap: _Tap, pooled: dict[str, Tensor]) -> Any:
         def keep(_module: nn.Module, _args: Any, output: Any) -> None:
             # Pooled at once: what comes next may change the output in place.
@@ -104,21 +116,33 @@ def tap_network(network: Network, stages: Sequence[str] | None = None) -> Taps:
 
 def _tap(stage: Stage, layers: Layers, modules: dict[str, nn.Module]) -> _Tap:
     last = next(leaf for leaf in reversed(layers.order) if leaf in stage.leaf_names)
-    parameters = next(leaf.parameters for leaf in layers.leaves if leaf.name == last)
-    n_channels = parameters[0].shape[0] if parameters[0].shape else 0
-    if stage.name in modules:
-        return _Tap(stage.name, _with_activation(stage.name, modules), n_channels)
-    owner = unwrap(parameters[0].name).removeprefix("backbone.").rpartition(".")[0]
-    elsewhere = {
-        unwrap(parameter.name).removeprefix("backbone.")
-        for leaf in layers.leaves
-        if leaf.name not in stage.leaf_names
-        for parameter in leaf.parameters
-    }
-    path = owner
-    while "." in path and not any(name.startswith(f"{path.rpartition('.')[0]}.") for name in elsewhere):
-        path = path.rpartition(".")[0]
-    return _Tap(stage.name, _with_activation(path, modules), n_channels)
+    path = last.partition("@")[0]
+    # Not a class token that the leaf is the first to use: its first axis is no channel.
+    own = next(p.shape for p in _parameters(stage, last) if _path(p).startswith(f"{path}."))
+    if _has_forward(modules.get(stage.name)):
+        path = stage.name
+    else:
+        elsewhere = [_path(p) for each in layers.stages if each is not stage for p in _parameters(each)]
+        parent = path.rpartition(".")[0]
+        while parent and not any(name.startswith(f"{parent}.") for name in elsewhere):
+            path = parent if _has_forward(modules[parent]) else path
+            parent = parent.rpartition(".")[0]
+    return _Tap(stage.name, _with_activation(path, modules), own[0])
+
+
+def _has_forward(module: nn.Module | None) -> bool:
+    """Tell whether a module is ever called; a list of modules is not."""
+    return module is not None and type(module).forward is not nn.Module.forward
+
+
+def _parameters(stage: Stage, leaf: str | None = None) -> list[Parameter]:
+    """Return the parameters of a stage, or of one leaf in it."""
+    leaves = [each for group in stage.groups for each in group.leaves if leaf in {None, each.name}]
+    return [parameter for each in leaves for parameter in each.parameters]
+
+
+def _path(parameter: Parameter) -> str:
+    return strip_wrappers(unwrap(parameter.name)).removeprefix("backbone.")
 
 
 def _with_activation(path: str, modules: dict[str, nn.Module]) -> str:
