@@ -1,9 +1,11 @@
 from .dataset import Dataset, align_outputs, check_trainable, dataset_fingerprint, drop_unreadable
 from .decoding import read_image
 from .listing import IMAGE_EXTENSIONS, find_images
-from .loading import Batch, ViewMemory, batches
+from .loading import Batch, batches
+from .memory import ViewMemory
 from .opening import open_dataset
 from .ordering import epoch_order
+from .reading import decode_views, read_views
 from .scanning import Fingerprint, depth_range, near_duplicates, scan
 from .spec import InputSpec
 from .split import Split, split_dataset
@@ -21,6 +23,7 @@ __all__ = [
     "batches",
     "check_trainable",
     "dataset_fingerprint",
+    "decode_views",
     "depth_range",
     "drop_unreadable",
     "epoch_order",
@@ -29,6 +32,7 @@ __all__ = [
     "near_duplicates",
     "open_dataset",
     "read_image",
+    "read_views",
     "scan",
     "split_dataset",
 ]

@@ -13,7 +13,9 @@ Every picture that unfreeze looks at, in training, prediction and serving, comes
 7. Of an MPO file (stereo and burst cameras) the first picture counts. Any other file of several pages or
    frames, more than four channels, and whatever is damaged or cut off is an `ImageError`.
 
-JPEG is decoded with the accurate DCT and smooth chroma upsampling: the fast ones shift features by up to 10%.
+JPEG is decoded by libjpeg-turbo (`unfreeze.data.jpeg`) with the accurate DCT and smooth chroma upsampling: the fast
+ones shift features by up to 10%. Where the caller says to what size it will resize, a JPEG is decoded at a half, a
+quarter or an eighth of its size while that leaves at least twice what is needed.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from unfreeze.data.deep import (
     refuse_frames,
     refuse_size,
 )
+from unfreeze.data.jpeg import is_plain_jpeg, read_jpeg
 from unfreeze.data.pixels import Pixels
 from unfreeze.errors import ImageError
 
@@ -63,7 +66,9 @@ BITS_PER_BYTE = 8
 DICOM_AT = slice(128, 132)
 
 
-def read_image(path: Path | str, *, depth_range: tuple[float, float] | None = None) -> npt.NDArray[np.uint8]:
+def read_image(
+    path: Path | str, *, depth_range: tuple[float, float] | None = None, at_least: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
     """Read one picture file as 8-bit RGB, by the conversion that this module documents.
 
     Args:
@@ -71,6 +76,9 @@ def read_image(path: Path | str, *, depth_range: tuple[float, float] | None = No
         depth_range: the values that become 0 and 255 in a picture of more than 8 bits: that of the data set
             in training (`depth_range` of its fingerprints), that of model.json in prediction. Without it,
             0..65535 for unsigned 16 bits and 0..1 for fractions; 8-bit pictures never use it.
+        at_least: the height and width, upright, that the caller will resize to at most. A JPEG of which a half, a
+            quarter or an eighth is at least twice that in both directions is then decoded at that scale. Without
+            it, and in any other format, the whole picture is decoded. `unfreeze.data.read_views` sets it.
 
     Returns:
         uint8, (height, width, 3), upright, contiguous.
@@ -78,7 +86,7 @@ def read_image(path: Path | str, *, depth_range: tuple[float, float] | None = No
     Raises:
         ImageError: the file cannot be read, or is of a kind that has no single reading; it names the file.
     """
-    return decode(read_bytes(path), name=str(path)).to_rgb(depth_range)
+    return decode(read_bytes(path), name=str(path), at_least=at_least).to_rgb(depth_range)
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -95,8 +103,8 @@ def read_bytes(path: Path | str) -> bytes:
         ) from error
 
 
-def decode(payload: bytes, *, name: str) -> Pixels:
-    """Decode the bytes of one picture file, upright, in the depth that it has.
+def decode(payload: bytes, *, name: str, at_least: tuple[int, int] | None = None) -> Pixels:
+    """Decode the bytes of one picture file, upright, in the depth that it has; `at_least` is that of `read_image`.
 
     Raises:
         ImageError: as `read_image`; `name` stands in its message.
@@ -105,7 +113,7 @@ def decode(payload: bytes, *, name: str) -> Pixels:
         raise ImageError(f'"{name}" is empty (0 bytes). Replace it or leave it out.')
     try:
         with _decoders_are_silent():
-            return _decode(payload, name)
+            return _decode(payload, name, at_least)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -116,7 +124,7 @@ def decode(payload: bytes, *, name: str) -> Pixels:
         ) from error
 
 
-def _decode(payload: bytes, name: str) -> Pixels:
+def _decode(payload: bytes, name: str, at_least: tuple[int, int] | None) -> Pixels:
     if payload[DICOM_AT] == b"DICM":
         from unfreeze.data.dicom import decode_dicom
 
@@ -135,6 +143,10 @@ def _decode(payload: bytes, name: str) -> Pixels:
         n_frames = _count_frames(image)
         if n_frames > 1:
             refuse_frames(n_frames, name)
+        if is_plain_jpeg(image):
+            found = read_jpeg(payload, image, name, orientation=_exif_orientation(image), at_least=at_least)
+            if found is not None:
+                return found
         if is_deep_png(payload):
             pixels = read_deep_png(payload, name, transparent=image.info.get("transparency"))
             return pixels.turned(_exif_orientation(image))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from threadpoolctl import ThreadpoolController
 
-from unfreeze.data.decoding import read_image
-from unfreeze.data.scanning import n_usable_cores
-from unfreeze.data.views import check_augment, make_view
-from unfreeze.errors import ConfigError, ImageError, UnfreezeError
+from unfreeze.data.memory import ViewMemory
+from unfreeze.data.reading import read_views
+from unfreeze.data.threads import computing_alone, n_usable_cores
+from unfreeze.data.views import check_augment
+from unfreeze.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,37 +47,6 @@ class Batch:
         """The views, where there is nothing else."""
         (images,) = self.inputs
         return images
-
-
-class ViewMemory:
-    """Evaluation views that were made once, kept up to `max_bytes` (1 GiB: 7,000 views of 224 px).
-
-    Pass the same object to every call of `batches`; pictures that fit are then decoded once only. What does not
-    fit any more is decoded each time; nothing is thrown out for it, since every epoch asks for every picture.
-    The files must not change while it lives.
-    """
-
-    def __init__(self, *, max_bytes: int = 1 << 30) -> None:
-        self._max_bytes = max_bytes
-        self._views: dict[tuple[str, InputSpec], torch.Tensor] = {}
-        self._lock = threading.Lock()
-        self._n_bytes = 0
-
-    @property
-    def n_bytes(self) -> int:
-        """How many bytes are kept now."""
-        return self._n_bytes
-
-    def get(self, path: str, spec: InputSpec) -> torch.Tensor | None:
-        """Return the kept view of a file, or None."""
-        return self._views.get((path, spec))
-
-    def keep(self, path: str, spec: InputSpec, view: torch.Tensor) -> None:
-        """Keep a view if there is room for it."""
-        with self._lock:
-            if (path, spec) not in self._views and self._n_bytes + view.nbytes <= self._max_bytes:
-                self._views[path, spec] = view
-                self._n_bytes += view.nbytes
 
 
 def batches(
@@ -145,13 +112,9 @@ class _ViewMaker:
         kept = memory.get(path, self.spec) if memory is not None else None
         if kept is not None:
             return kept
-        try:
-            image = read_image(path, depth_range=self.spec.depth_range)
-            made = make_view(image, self.spec, augment=self.augment, seed=self.seed, key=file, index=self.view)
-        except UnfreezeError:
-            raise
-        except Exception as error:
-            raise ImageError(f'"{path}" could not be made into a view: {error!r}.') from error
+        made = read_views(
+            path, self.spec, augment=self.augment, seed=self.seed, key=file, indices=(self.view,)
+        ).squeeze(0)
         if memory is not None:
             memory.keep(path, self.spec, made)
         return made
@@ -160,8 +123,7 @@ class _ViewMaker:
 def _prefetched(maker: _ViewMaker, chunks: list[npt.NDArray[np.int64]], n_threads: int) -> Iterator[Batch]:
     waiting: deque[tuple[npt.NDArray[np.int64], list[Future[torch.Tensor]]]] = deque()
     upcoming = iter(chunks)
-    alone = partial(_compute_alone, ThreadpoolController().select(user_api="openmp"))
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="unfreeze-decode", initializer=alone)
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="unfreeze-decode", initializer=computing_alone())
     try:
         for chunk in upcoming:
             waiting.append((chunk, [pool.submit(maker, int(index)) for index in chunk]))
@@ -171,16 +133,6 @@ def _prefetched(maker: _ViewMaker, chunks: list[npt.NDArray[np.int64]], n_thread
             yield _collected(maker.dataset, *waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _compute_alone(openmp: ThreadpoolController) -> None:
-    """Let this thread, and no other, compute without a team of its own.
-
-    Pictures are shared out over threads already: teams within them would fight over the cores with each other
-    and with the training. `torch.set_num_threads` would bind later threads of the whole process too.
-    """
-    torch.get_num_threads()  # torch sets a thread's number when it is first used there; ours comes after it
-    openmp.limit(limits=1)
 
 
 def _collected(dataset: Dataset, chunk: npt.NDArray[np.int64], futures: list[Future[torch.Tensor]]) -> Batch:

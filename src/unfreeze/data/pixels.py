@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from unfreeze.errors import ImageError
 
-__all__ = ["Pixels", "oriented"]
+__all__ = ["TRANSPOSED", "Pixels", "oriented"]
 
 WHITE = 255
 N_CHANNELS = 3
+TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,9 @@ class Pixels:
         format: "JPEG", "PNG", "TIFF", ...
         alpha: (height, width), opacity in 0..1, or None where all is opaque or already composited.
         full_range: what the file's own type calls black and white; None where it does not say.
+        full_size: width and height of the whole picture, where it may have been decoded at a reduced scale.
+        reduction: 1, 2, 4 or 8: `values` have a whole, half, quarter or eighth of the picture's height and width;
+            None for kinds of files that are never reduced.
     """
 
     name: str
@@ -36,11 +40,13 @@ class Pixels:
     format: str
     alpha: npt.NDArray[np.float32] | None = None
     full_range: tuple[float, float] | None = None
+    full_size: tuple[int, int] | None = None
+    reduction: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, after EXIF rotation."""
-        return self.values.shape[1], self.values.shape[0]
+        """Width and height of the whole picture in pixels, after EXIF rotation."""
+        return self.full_size or (self.values.shape[1], self.values.shape[0])
 
     @property
     def depth(self) -> tuple[float, float] | None:
@@ -77,7 +83,10 @@ class Pixels:
         if orientation == 1:
             return self
         alpha = None if self.alpha is None else oriented(self.alpha, orientation).astype(np.float32)
-        return replace(self, values=oriented(self.values, orientation), alpha=alpha)
+        full_size = self.full_size
+        if full_size is not None and orientation in TRANSPOSED:
+            full_size = full_size[::-1]
+        return replace(self, values=oriented(self.values, orientation), alpha=alpha, full_size=full_size)
 
     def _scaled(self, depth_range: tuple[float, float] | None) -> npt.NDArray[np.floating]:
         """Return the values in 0..255, clipped."""
@@ -110,7 +119,7 @@ def oriented(values: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[n
     >>> oriented(np.array([[1, 2]]), 6).tolist()
     [[1], [2]]
     """
-    if orientation in (5, 6, 7, 8):
+    if orientation in TRANSPOSED:
         values = values.swapaxes(0, 1)
     flip_rows = orientation in (3, 4, 7, 8)
     flip_columns = orientation in (2, 3, 6, 7)

@@ -20,7 +20,7 @@ from torchvision.transforms.v2 import functional as transforms
 from unfreeze.data.spec import Augment, InputSpec
 from unfreeze.errors import ConfigError, did_you_mean
 
-__all__ = ["AUGMENTS", "check_augment", "make_view", "view_rng"]
+__all__ = ["AUGMENTS", "check_augment", "least_size", "make_view", "view_rng"]
 
 WHITE = 255
 SHARE_MIRRORED = 0.5
@@ -79,6 +79,24 @@ def make_view(
     return _varied_view(tensor, spec, _RECIPES[augment], view_rng(seed, key, index)).contiguous()
 
 
+def least_size(spec: InputSpec, augment: Augment) -> tuple[int, int]:
+    """Return (height, width) that a whole picture has to have for its smallest view to fill the input.
+
+    This is what `read_image` is asked for as `at_least`. It follows from spec and augment alone, and that of the
+    evaluation view from the spec alone.
+
+    >>> least_size(InputSpec(size=(224, 224)), "none"), least_size(InputSpec(size=(224, 224)), "standard")
+    ((224, 224), (366, 366))
+    """
+    height, width = spec.size
+    if augment == "none":
+        share = spec.crop_pct if spec.crop == "center" else 1.0
+    else:
+        recipe = _RECIPES[augment]
+        share = math.sqrt(recipe.min_area / recipe.max_ratio)  # of a side
+    return math.ceil(height / share), math.ceil(width / share)
+
+
 def check_augment(augment: str) -> None:
     """Raise ConfigError, with the nearest names, if there is no such augment."""
     if augment not in AUGMENTS:
@@ -107,7 +125,8 @@ def _resized(image: torch.Tensor, size: tuple[int, int], spec: InputSpec) -> tor
     if tuple(image.shape[-2:]) == size:
         return image
     mode = InterpolationMode(spec.interpolation)
-    resized: torch.Tensor = transforms.resize(image, list(size), interpolation=mode, antialias=True)
+    dense = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)  # what torch resizes fastest; a crop is not
+    resized: torch.Tensor = transforms.resize(dense, list(size), interpolation=mode, antialias=True)
     return resized
 
 

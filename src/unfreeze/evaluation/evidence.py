@@ -56,9 +56,10 @@ def write_evidence(
 
 def _write_thumbnail(path: Path, source: Path, *, depth_range: tuple[float, float] | None) -> str | None:
     try:
-        image = Image.fromarray(read_image(source, depth_range=depth_range))
+        pixels = read_image(source, depth_range=depth_range, at_least=(THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     except ImageError:  # it went missing since it was predicted: the row of the index still tells of it
         return None
+    image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.LANCZOS)
     image.save(path, "JPEG", quality=85)
     return path.name

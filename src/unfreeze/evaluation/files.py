@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unfreeze.backbones import Network, output_scores
-from unfreeze.data import InputSpec, find_images, make_view, read_image
+from unfreeze.data import InputSpec, find_images, read_views
 from unfreeze.errors import DataError, ImageError
 from unfreeze.evaluation.predictions import Predictions
 from unfreeze.records import ModelRecord
@@ -89,7 +89,7 @@ def predict_files(network: Network, paths: Sequence[Path], *, batch_size: int = 
 
 def _read(path: Path, spec: InputSpec) -> Tensor | str:
     try:
-        return make_view(read_image(path, depth_range=spec.depth_range), spec)
+        return read_views(path, spec).squeeze(0)
     except (ImageError, OSError) as error:
         return str(error)
 

@@ -1,0 +1,40 @@
+"""How many threads read pictures, and what each of them may compute with."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["computing_alone", "n_usable_cores"]
+
+
+def n_usable_cores() -> int:
+    """Return how many cores this process may use, which in a container are fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def computing_alone() -> Callable[[], None]:
+    """Return what a thread calls first so that it, and no other, makes views without a team of its own.
+
+    Pictures are shared out over threads already: teams within them would fight over the cores with each other
+    and with the training. `torch.set_num_threads` would bind later threads of the whole process too.
+    """
+    import torch  # also so that its OpenMP is there to be found
+
+    torch.get_num_threads()
+    return partial(_compute_alone, ThreadpoolController().select(user_api="openmp"))
+
+
+def _compute_alone(openmp: ThreadpoolController) -> None:
+    import torch
+
+    torch.get_num_threads()  # torch sets a thread's number when it is first used there; ours comes after it
+    openmp.limit(limits=1)
