@@ -2,7 +2,7 @@ from .allocation import keep_freed_memory
 from .bundled import BUNDLED
 from .grouping import layers_of
 from .heads import Head, make_head
-from .loading import load_network, model_layers
+from .loading import input_spec, load_network, model_layers
 from .naming import KnownModel, check_model_name, known_models
 from .network import Network
 from .outputs import output_scores
@@ -14,6 +14,7 @@ __all__ = [
     "KnownModel",
     "Network",
     "check_model_name",
+    "input_spec",
     "keep_freed_memory",
     "known_models",
     "layers_of",

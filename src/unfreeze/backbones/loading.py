@@ -17,11 +17,12 @@ from unfreeze.backbones.naming import check_model_name, plain_name, pretrained_s
 from unfreeze.backbones.network import Network
 from unfreeze.backbones.saving import MODEL_FILE, TENSORS_FILE
 from unfreeze.backbones.weights import load_tensors, read_tensors, sha256_of
+from unfreeze.data import InputSpec
 from unfreeze.errors import ConfigError, raise_together
 from unfreeze.layers import Layers
 from unfreeze.records import ModelRecord, TaskName, WeightsRecord, read_json
 
-__all__ = ["load_network", "model_layers"]
+__all__ = ["input_spec", "load_network", "model_layers"]
 
 Size = int | tuple[int, int] | None
 
@@ -87,6 +88,18 @@ def load_network(
         notes = (f'The head of the run "{run}" is kept: it has the same task and outputs.',)
     record = wanted.record(name, pixels, (loaded.backbone, head), loaded.record, depth_range=depth_range)
     return Network(loaded.backbone, head, record=record, notes=notes).eval()
+
+
+def input_spec(name: str, *, size: Size = None) -> InputSpec:
+    """Return the input that a network will want, before it is loaded and before any picture has been read.
+
+    Raises:
+        ConfigError: a size is out of range.
+        ModelError: an unknown network.
+    """
+    raise_together(_size_problems(size), ConfigError)
+    name = check_model_name(name)
+    return InputSpec(size=_pixels(name, size), **_preprocessing(name))
 
 
 def model_layers(name: str, *, size: Size = None, hidden: int | None = None, n_outputs: int = 2) -> Layers:

@@ -24,6 +24,7 @@ import io
 import threading
 import warnings
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ from unfreeze.errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["decode", "read_bytes", "read_image"]
+__all__ = ["decode", "decoder_version", "read_bytes", "read_image"]
 
 FORMATS = (
     "JPEG",
@@ -87,6 +88,11 @@ def read_image(
         ImageError: the file cannot be read, or is of a kind that has no single reading; it names the file.
     """
     return decode(read_bytes(path), name=str(path), at_least=at_least).to_rgb(depth_range)
+
+
+def decoder_version() -> str:
+    """Return what turns files into pixels, with the versions that a pixel may depend on."""
+    return " ".join(f"{package} {metadata.version(package)}" for package in ("pillow", "simplejpeg", "tifffile"))
 
 
 def read_bytes(path: Path | str) -> bytes:

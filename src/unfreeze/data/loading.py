@@ -57,7 +57,7 @@ def batches(
     batch_size: int,
     augment: Augment = "none",
     seed: int = 0,
-    view: int = 0,
+    view: int | Sequence[int] = 0,
     n_threads: int | None = None,
     skip: int = 0,
     memory: ViewMemory | None = None,
@@ -74,7 +74,8 @@ def batches(
         batch_size: pictures in a batch.
         augment: see `make_view`.
         seed: see `make_view`.
-        view: which view of every picture, in training usually the epoch.
+        view: which view of every picture, in training usually the epoch; of several each picture gives a row, one
+            after another, and is decoded once.
         n_threads: None takes all usable cores.
         skip: leave out that many first batches without decoding them, to resume within an epoch.
         memory: where evaluation views are kept for the next epoch.
@@ -90,19 +91,20 @@ def batches(
             raise ConfigError(f"{name} must be at least {least}, but got {value}.")
     order = np.asarray(indices, dtype=np.int64)[skip * batch_size :]
     chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    maker = _ViewMaker(dataset, spec, augment, seed, view, memory)
+    views = (view,) if isinstance(view, int) else tuple(view)
+    maker = _ViewMaker(dataset, spec, augment, seed, views, memory)
     return _prefetched(maker, chunks, n_threads)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ViewMaker:
-    """Everything that makes picture number `index` into a view."""
+    """Everything that makes picture number `index` into views, uint8 (K, 3, height, width)."""
 
     dataset: Dataset
     spec: InputSpec
     augment: Augment
     seed: int
-    view: int
+    views: tuple[int, ...]
     memory: ViewMemory | None
 
     def __call__(self, index: int) -> torch.Tensor:
@@ -111,12 +113,10 @@ class _ViewMaker:
         memory = self.memory if self.augment == "none" else None
         kept = memory.get(path, self.spec) if memory is not None else None
         if kept is not None:
-            return kept
-        made = read_views(
-            path, self.spec, augment=self.augment, seed=self.seed, key=file, indices=(self.view,)
-        ).squeeze(0)
+            return kept[None].expand(len(self.views), *kept.shape)
+        made = read_views(path, self.spec, augment=self.augment, seed=self.seed, key=file, indices=self.views)
         if memory is not None:
-            memory.keep(path, self.spec, made)
+            memory.keep(path, self.spec, made[0])
         return made
 
 
@@ -136,6 +136,7 @@ def _prefetched(maker: _ViewMaker, chunks: list[npt.NDArray[np.int64]], n_thread
 
 
 def _collected(dataset: Dataset, chunk: npt.NDArray[np.int64], futures: list[Future[torch.Tensor]]) -> Batch:
-    images = torch.stack([future.result() for future in futures])
-    targets = torch.from_numpy(dataset.targets[chunk])  # fancy indexing copies: the batch owns them
-    return Batch((images,), targets, torch.from_numpy(chunk.copy()))
+    views = [future.result() for future in futures]
+    rows = np.repeat(chunk, len(views[0]))
+    targets = torch.from_numpy(dataset.targets[rows])  # fancy indexing copies: the batch owns them
+    return Batch((torch.cat(views),), targets, torch.from_numpy(rows))

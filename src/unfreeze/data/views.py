@@ -20,8 +20,9 @@ from torchvision.transforms.v2 import functional as transforms
 from unfreeze.data.spec import Augment, InputSpec
 from unfreeze.errors import ConfigError, did_you_mean
 
-__all__ = ["AUGMENTS", "check_augment", "least_size", "make_view", "view_rng"]
+__all__ = ["AUGMENTS", "RECIPE_VERSION", "check_augment", "least_size", "make_view", "view_rng"]
 
+RECIPE_VERSION = 1  # raised when the same (seed, picture, view) comes out otherwise
 WHITE = 255
 SHARE_MIRRORED = 0.5
 

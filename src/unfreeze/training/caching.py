@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from unfreeze.backbones import Network
 from unfreeze.cache import MEMORY_BYTES, Activations
 from unfreeze.data import Batch
-from unfreeze.data.loading import ViewMemory
 from unfreeze.data.spec import Augment
 from unfreeze.errors import CacheUnavailableError
 from unfreeze.frontier import NoSplit, Split, hash_weights, split_network
@@ -88,9 +87,10 @@ class CachedFeeder:
         self, network: Network, data: StudiedData, settings: LoopSettings, *, prefix: PrefixSettings, progress: Progress
     ) -> None:
         self.network, self.data, self.settings, self.prefix, self.progress = network, data, settings, prefix, progress
-        self._context = PassContext(network=network, data=data, settings=settings, prefix=prefix, progress=progress)
+        self._context = PassContext(
+            network=network, data=data, settings=settings, prefix=prefix, memory=data.memory, progress=progress
+        )
         self.use = PrefixUse()
-        self._memory = ViewMemory()
         self._last: Feed | None = None
 
     def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
@@ -117,11 +117,11 @@ class CachedFeeder:
         last = self._last
         if isinstance(last, CachedFeed) and hash_weights(last.split.prefix) == last.split.weights_hash:
             return last
-        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self._memory)
+        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self.data.memory)
 
     def _pictures(self, reason: str) -> Feed:
         self.progress.note(f"The whole network is computed in every step: {reason}.")
-        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self._memory)
+        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self.data.memory)
 
     def _rows(self, epochs: range) -> dict[Augment, list[Row]]:
         """Return which (picture, view) a phase needs, by how views vary."""

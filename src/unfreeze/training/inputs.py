@@ -6,12 +6,15 @@ Everything that can be wrong with the user's settings or data is found here, bef
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from unfreeze.backbones import model_layers
+from unfreeze.cache import FingerprintIndex, cache_directory, scan_new
+from unfreeze.cache.hashes import INDEX_NAME
 from unfreeze.data import (
     Dataset,
     Fingerprint,
@@ -25,6 +28,8 @@ from unfreeze.data import (
     scan,
     split_dataset,
 )
+from unfreeze.data.memory import ViewMemory
+from unfreeze.data.spec import InputSpec
 from unfreeze.errors import DataError
 from unfreeze.plans import Plan, PlanSettings, make_plan
 from unfreeze.records import DataRecord, TrainOptions
@@ -43,6 +48,7 @@ class StudiedData:
     fingerprints: tuple[Fingerprint, ...]
     fingerprint: str
     depth_range: tuple[float, float] | None
+    memory: ViewMemory  # the evaluation views that were made on the way
     seconds: float
 
     @property
@@ -88,15 +94,27 @@ def open_data(path: Path, options: TrainOptions) -> Dataset:
     return open_dataset(path, task=options.task, target=options.target, group=options.group, split=options.split)
 
 
-def study_data(path: Path, dataset: Dataset, options: TrainOptions, progress: Progress) -> StudiedData:
+def study_data(
+    path: Path, dataset: Dataset, options: TrainOptions, progress: Progress, *, spec: InputSpec | None = None
+) -> StudiedData:
     """Read every picture of a data set once, and split it.
+
+    Files that an earlier training has read, and that have not changed since, are not read again.
+
+    Args:
+        path: where the data are, as the user gave it.
+        dataset: which pictures there are.
+        options: the settings.
+        progress: who is told.
+        spec: the network's input; with it, evaluation views are made from the same decode.
 
     Raises:
         DataError: pictures that cannot be read or trained on.
     """
     began = time.monotonic()
     progress.stage("Reading pictures")
-    found = scan(dataset.root, dataset.files, progress=progress.scanned)
+    memory = ViewMemory()
+    found = _fingerprints(dataset, options, progress, spec=spec, memory=memory)
     readable = {fingerprint.file: fingerprint for fingerprint in found}
     dataset = drop_unreadable(dataset, found, skip=options.skip_unreadable)
     fingerprints = tuple(readable[file] for file in dataset.files)
@@ -109,8 +127,22 @@ def study_data(path: Path, dataset: Dataset, options: TrainOptions, progress: Pr
         fingerprints=fingerprints,
         fingerprint=dataset_fingerprint(dataset, fingerprints),
         depth_range=depth_range(fingerprints),
+        memory=memory,
         seconds=time.monotonic() - began,
     )
+
+
+def _fingerprints(
+    dataset: Dataset, options: TrainOptions, progress: Progress, *, spec: InputSpec | None, memory: ViewMemory
+) -> tuple[Fingerprint, ...]:
+    def read(files: Sequence[str]) -> tuple[Fingerprint, ...]:
+        kept = None if spec is None else memory
+        return scan(dataset.root, files, spec=spec, memory=kept, progress=progress.scanned)
+
+    if not options.cache:
+        return read(dataset.files)
+    index = FingerprintIndex(cache_directory(options.cache_dir) / INDEX_NAME)
+    return scan_new(dataset.root, dataset.files, index=index, scan=read)
 
 
 def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: str) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,10 @@ from unfreeze.cache import (
     row_key,
 )
 from unfreeze.data import batches
+from unfreeze.data.decoding import decoder_version
+from unfreeze.data.memory import ViewMemory
 from unfreeze.data.spec import Augment
+from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, choose_engines, open_engine
 from unfreeze.frontier import Split
 from unfreeze.training.epochs import LoopSettings
@@ -33,7 +36,6 @@ from unfreeze.training.progress import Progress
 
 __all__ = ["PassContext", "Passes", "PrefixSettings", "PrefixUse", "Row"]
 
-RECIPE_VERSION = 1  # of the views; raised when the same (seed, picture, view) would look different
 N_CHECKED = 8  # pictures on which an engine is compared with eager PyTorch
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -85,6 +87,7 @@ class PassContext:
     data: StudiedData
     settings: LoopSettings
     prefix: PrefixSettings
+    memory: ViewMemory  # evaluation views that the scan has made already
     progress: Progress
 
 
@@ -141,7 +144,7 @@ class Passes:
             graph=self.split.graph_hash,
             engine=f"{meant} {metadata.version(PACKAGES[meant])}",
             precision="fp32",
-            decoder=f"pillow {metadata.version('pillow')}",
+            decoder=decoder_version(),
         )
         description = PassDescription(
             model=network.record.architecture,
@@ -163,33 +166,40 @@ class Passes:
             return None
 
     def _computed(self, augment: Augment, rows: list[Row], numbers: Numbers) -> Iterator[Computed]:
-        """Yield the activations of the rows with these numbers, view by view."""
-        views = np.array([rows[number][1] for number in numbers])
-        for view in np.unique(views):
-            chosen = numbers[views == view]
-            yield from self._computed_view(augment, int(view), chosen, [rows[number][0] for number in chosen])
+        """Yield the activations of the rows with these numbers; all missing views of a picture by one decode."""
+        missing: dict[int, dict[int, int]] = {}
+        for number in numbers.tolist():
+            index, view = rows[number]
+            missing.setdefault(index, {})[view] = number
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for index, number_of in missing.items():
+            alike.setdefault(tuple(number_of), []).append(index)
+        for views, indices in alike.items():
+            yield from self._computed_views(augment, views, indices, missing)
 
-    def _computed_view(self, augment: Augment, view: int, numbers: Numbers, indices: list[int]) -> Iterator[Computed]:
+    def _computed_views(
+        self, augment: Augment, views: tuple[int, ...], indices: list[int], numbers: Mapping[int, Mapping[int, int]]
+    ) -> Iterator[Computed]:
         context = self.context
         stream = batches(
             context.data.dataset,
             indices,
             context.network.spec,
-            batch_size=context.settings.batch_size,
+            batch_size=max(1, context.settings.batch_size // len(views)),
             augment=augment,
             seed=context.settings.seed,
-            view=view,
+            view=views,
+            memory=context.memory,
         )
         first = next(stream)
         engine = self._opened(first.images)
         names = [tensor.name for tensor in self.split.frontier]
-        start = 0
+        places = iter([numbers[index][view] for index in indices for view in views])
         for tensors in engine.run(batch.images for batch in chain((first,), stream)):
             self.check()
             n = len(tensors[0])
             arrays = (tensor.numpy() for tensor in tensors)
-            yield numbers[start : start + n], dict(zip(names, arrays, strict=True))
-            start += n
+            yield np.fromiter(islice(places, n), np.int64, n), dict(zip(names, arrays, strict=True))
             self.n_done += n
             context.progress.prefix(self.n_done, self.n_rows)
 

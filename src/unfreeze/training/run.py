@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from unfreeze.backbones import load_network, model_layers
+from unfreeze.backbones import input_spec, load_network, model_layers
 from unfreeze.errors import RunError
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
@@ -52,7 +52,7 @@ def train_run(
     check_options(msgspec.structs.replace(options, task=dataset.task))
     check_metric(options.metric, task=dataset.task)
     plan = plan_from_options(options, n_outputs=len(dataset.outputs), architecture=architecture)
-    data = study_data(path, dataset, options, progress)
+    data = study_data(path, dataset, options, progress, spec=input_spec(architecture, size=options.size))
     scale = data.target_scale()
     for note in data.notes:
         progress.note(note)
