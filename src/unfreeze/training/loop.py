@@ -18,7 +18,7 @@ from unfreeze.backbones import Network
 from unfreeze.data import Batch, Dataset
 from unfreeze.errors import FailedError, InterruptedRunError
 from unfreeze.freezing import apply_plan, apply_rates, layer_hashes
-from unfreeze.plans import Plan
+from unfreeze.plans import Plan, PlanState
 from unfreeze.records import PhaseRecord
 from unfreeze.training.checkpoint import Best, Cursor
 from unfreeze.training.device import Device
@@ -137,10 +137,16 @@ class _Loop:
             self.end_phase()
         self.state.go_back_to_best()
 
-    def apply_plan(self) -> None:
-        """Give gradients, modes and rates what the plan says for the next step; until the modes change, that holds."""
-        self.network.train()
-        apply_plan(self.network, self.plan, self.state.optimizer, **self.where())
+    def apply_plan(self) -> PlanState:
+        """Give gradients, modes and rates what the plan says for the next step."""
+        self.network.train()  # some networks forget in it what they have remembered in evaluation mode
+        return apply_plan(self.network, self.plan, self.state.optimizer, **self.where()).state
+
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether a step changes nothing but the head, and is so short that looking at all modules would double it."""
+        head = self.plan.layers.groups[-1].leaf_names
+        return self.plan.trained(self.state.cursor.phase) <= head
 
     def train_epoch(self, feed: Feed, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train on every picture once, or on those that an interrupted epoch had left; then validate."""
@@ -159,7 +165,10 @@ class _Loop:
         """Take one optimizer step at the plan's rates for it."""
         cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
         seed_step(self.settings.seed, epoch=epoch, step=number)
-        applied = apply_rates(self.plan, self.state.optimizer, **self.where())
+        if self.trains_head_alone:
+            applied = apply_rates(self.plan, self.state.optimizer, **self.where())
+        else:
+            applied = self.apply_plan()
         value = self.optimize(model, batch)
         if not math.isfinite(value):
             raise FailedError(
