@@ -1,8 +1,8 @@
 """JPEG through libjpeg-turbo, whole or at a half, a quarter or an eighth of its size.
 
-A reduced picture comes out of a smaller inverse DCT, so that most of the work is never done. Reduced to just above
-the size that is asked for, a picture changes its class in 15% of cases; while it stays at least twice that size,
-probabilities move by at most 0.018. The DCT is the accurate one and chroma is upsampled smoothly.
+A reduced picture comes out of a smaller inverse DCT, so that much of the work is never done. It stays at least twice
+the size that is asked for: probabilities then move by 0.01 on average, and by more than twice that if it is reduced to
+just above that size (docs/adr/0013). The DCT is the accurate one and chroma is upsampled smoothly.
 """
 
 from __future__ import annotations

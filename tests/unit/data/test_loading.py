@@ -12,7 +12,10 @@ from PIL import Image
 
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.decoding import read_image
-from unfreeze.data.loading import N_BATCHES_AHEAD, ViewMemory, batches
+from unfreeze.data.loading import N_BATCHES_AHEAD, batches
+from unfreeze.data.memory import ViewMemory
+from unfreeze.data.reading import read_views
+from unfreeze.data.scanning import scan
 from unfreeze.data.spec import InputSpec
 from unfreeze.data.views import make_view
 from unfreeze.errors import ConfigError, ImageError
@@ -48,6 +51,37 @@ def test_batches_come_in_the_order_asked_for_and_the_last_may_be_smaller(dataset
     assert found[0].targets.dtype == torch.int64
     expected = make_view(read_image(dataset.root / dataset.files[order[7]]), SPEC)
     assert torch.equal(found[1].images[2], expected)
+
+
+def test_trap_25_training_and_prediction_see_the_same_view_of_a_large_jpeg(dataset: Dataset) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    noise.resize((400, 300), Image.Resampling.BICUBIC).save(dataset.root / "large.jpg")
+    large = Dataset(
+        root=dataset.root,
+        files=("large.jpg",),
+        task="classification",
+        outputs=("a", "b"),
+        targets=np.zeros(1),
+    )
+    memory = ViewMemory()
+    scan(large.root, large.files, spec=SPEC, memory=memory)
+    (scanned,) = batches(large, [0], SPEC, batch_size=1, memory=memory)
+    (decoded,) = batches(large, [0], SPEC, batch_size=1)
+    assert torch.equal(decoded.images, read_views(large.root / "large.jpg", SPEC))
+    assert torch.equal(scanned.images, decoded.images)
+    (varied,) = batches(large, [0], SPEC, batch_size=1, augment="standard", seed=2, view=5)
+    expected = read_views(large.root / "large.jpg", SPEC, augment="standard", seed=2, key="large.jpg", indices=(5,))
+    assert torch.equal(varied.images, expected)
+
+
+def test_a_scan_spares_decoding_in_the_first_epoch(dataset: Dataset) -> None:
+    memory = ViewMemory()
+    without = list(batches(dataset, range(N), SPEC, batch_size=5))
+    scan(dataset.root, dataset.files, spec=SPEC, memory=memory)
+    for file in dataset.files:
+        (dataset.root / file).unlink()
+    found = list(batches(dataset, range(N), SPEC, batch_size=5, memory=memory))
+    assert all(torch.equal(a.images, b.images) for a, b in zip(found, without, strict=True))
 
 
 def test_targets_of_labels_and_units_are_float32(dataset: Dataset) -> None:

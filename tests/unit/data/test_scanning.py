@@ -8,11 +8,16 @@ import imagehash
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
 from unfreeze.data.duplicates import MAX_BITS, near_duplicates
 from unfreeze.data.fingerprint import Fingerprint, depth_range
+from unfreeze.data.memory import ViewMemory
+from unfreeze.data.reading import read_views
 from unfreeze.data.scanning import scan
+from unfreeze.data.spec import InputSpec
+from unfreeze.errors import ConfigError
 
 
 def picture(seed: int, *, size: tuple[int, int] = (96, 64)) -> Image.Image:
@@ -99,6 +104,18 @@ def test_a_deep_picture_and_its_eight_bit_copy_are_found(tmp_path: Path) -> None
     assert near_duplicates(scan(tmp_path, ["a.png", "b.png"])) == ((0, 1),)
 
 
+def test_trap_28_copies_of_a_photograph_that_is_decoded_at_reduced_scale_are_found(tmp_path: Path) -> None:
+    original = picture(0, size=(2400, 1800))
+    original.save(tmp_path / "0.jpg", quality=95)
+    original.resize((1000, 750)).save(tmp_path / "1.jpg", quality=60)
+    original.resize((300, 225)).save(tmp_path / "2.png")
+    original.resize((640, 640)).save(tmp_path / "3.jpg", quality=75)
+    picture(1, size=(2400, 1800)).save(tmp_path / "4.jpg", quality=95)
+    found = scan(tmp_path, ["0.jpg", "1.jpg", "2.png", "3.jpg", "4.jpg"])
+    assert [f.size for f in found] == [(2400, 1800), (1000, 750), (300, 225), (640, 640), (2400, 1800)]
+    assert near_duplicates(found) == ((0, 1, 2, 3),)
+
+
 def test_flat_pictures_are_alike_only_if_their_bytes_are(tmp_path: Path) -> None:
     for name, colour in (("a", (250, 0, 0)), ("b", (251, 0, 0)), ("c", (250, 0, 0)), ("d", (0, 0, 250))):
         Image.new("RGB", (8, 8), colour).save(tmp_path / f"{name}.png")
@@ -174,3 +191,65 @@ def test_copies_in_the_brain_scans_are_found_and_are_few() -> None:
     members = {frozenset(files[i] for i in cluster) for cluster in clusters}
     assert any({"notumor/Tr-no_0436.jpg", "notumor/Tr-no_1422.jpg"} <= cluster for cluster in members)
     assert 10 <= len(members) <= 60
+
+
+# -- the views that a scan leaves in a memory
+
+SPEC = InputSpec(size=(32, 32))
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> tuple[str, ...]:
+    """Names of a large photo, a small one, a PNG, a deep picture and a damaged one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(0, size=(1400, 1000)).save(tmp_path / "large.jpg", exif=exif)
+    picture(1).save(tmp_path / "small.jpg")
+    picture(2).save(tmp_path / "a.png")
+    Image.fromarray(np.array([[100, 900]], np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "bad.jpg").write_bytes((tmp_path / "small.jpg").read_bytes()[:300])
+    return "large.jpg", "small.jpg", "a.png", "deep.png", "bad.jpg"
+
+
+@pytest.mark.parametrize("size", [(32, 32), (224, 224), (400, 400)])
+@pytest.mark.parametrize("crop", ["squash", "center"])
+def test_a_scan_keeps_the_very_views_that_are_read_later(
+    tmp_path: Path, mixed: tuple[str, ...], size: tuple[int, int], crop: str
+) -> None:
+    spec = InputSpec(size=size, crop="center" if crop == "center" else "squash", crop_pct=0.9)
+    memory = ViewMemory()
+    scan(tmp_path, mixed, spec=spec, memory=memory)
+    ranged = InputSpec(size=size, crop=spec.crop, crop_pct=0.9, depth_range=(100, 900))
+    for name in mixed[:3]:
+        expected = read_views(tmp_path / name, spec)[0]
+        for asked in (spec, ranged):
+            kept = memory.get(str(tmp_path / name), asked)
+            assert kept is not None
+            assert torch.equal(kept, expected)
+    assert memory.get(str(tmp_path / "deep.png"), spec) is None  # its range is known after the scan
+    assert memory.get(str(tmp_path / "bad.jpg"), spec) is None
+
+
+def test_fingerprints_do_not_depend_on_whether_views_are_kept(tmp_path: Path, mixed: tuple[str, ...]) -> None:
+    plain = scan(tmp_path, mixed)
+    for size in ((32, 32), (400, 400)):
+        assert scan(tmp_path, mixed, spec=InputSpec(size=size), memory=ViewMemory()) == plain
+
+
+def test_a_scan_keeps_to_the_budget_of_the_memory(tmp_path: Path, mixed: tuple[str, ...]) -> None:
+    memory = ViewMemory(max_bytes=3 * 32 * 32)
+    assert len(scan(tmp_path, mixed, spec=SPEC, memory=memory)) == len(mixed)
+    assert memory.n_bytes == 3 * 32 * 32
+
+
+def test_a_picture_of_an_extreme_shape_is_scanned_all_the_same(tmp_path: Path) -> None:
+    Image.new("RGB", (30_000, 1), "red").save(tmp_path / "thin.png")
+    (found,) = scan(tmp_path, ["thin.png"], spec=SPEC, memory=ViewMemory())
+    assert (found.error, found.size) == (None, (30_000, 1))
+
+
+def test_a_memory_without_a_spec_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="give both spec and memory"):
+        scan(tmp_path, [], memory=ViewMemory())
+    with pytest.raises(ConfigError, match="give both spec and memory"):
+        scan(tmp_path, [], spec=SPEC)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unfreeze.data.spec import InputSpec
-from unfreeze.data.views import make_view
+from unfreeze.data.views import _RECIPES, _box, least_size, make_view, view_rng
 from unfreeze.errors import ConfigError
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -121,3 +121,27 @@ def test_a_wrong_spec_is_an_error_that_names_all_problems() -> None:
         InputSpec(size=(0, 32), std=(0.0, 1.0, 1.0), crop_pct=1.5)
     with pytest.raises(ConfigError, match="interpolation must be one of"):
         InputSpec(size=(8, 8), interpolation="lanczos")
+
+
+# -- trap 25: from how large a picture views are made
+
+
+def test_trap_25_the_evaluation_view_needs_what_it_is_resized_to() -> None:
+    assert least_size(InputSpec(size=(224, 192)), "none") == (224, 192)
+    assert least_size(InputSpec(size=(224, 224), crop="center", crop_pct=0.875), "none") == (256, 256)
+    assert least_size(InputSpec(size=(224, 224), crop_pct=0.875), "none") == (224, 224)  # squashed whole
+
+
+@pytest.mark.parametrize("augment", ["light", "standard"])
+@pytest.mark.parametrize("crop", ["squash", "center"])
+@pytest.mark.parametrize("longer", [(1, 1), (1, 1.7), (2.1, 1)])
+def test_trap_25_the_smallest_crop_of_the_least_picture_fills_the_input(
+    augment: str, crop: str, longer: tuple[float, float]
+) -> None:
+    spec = InputSpec(size=(40, 30), crop=crop)
+    rows, columns = (round(side * factor) for side, factor in zip(least_size(spec, augment), longer, strict=True))
+    image = torch.zeros(3, rows, columns, dtype=torch.uint8)
+    boxes = [_box(image, spec, _RECIPES[augment], view_rng(0, "a", index)) for index in range(2000)]
+    assert min(height for _, _, height, _ in boxes) >= 40
+    assert min(width for _, _, _, width in boxes) >= 30
+    assert min(height * width for _, _, height, width in boxes) < 1.6 * 40 * 30 * longer[0] * longer[1]
