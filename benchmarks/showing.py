@@ -10,7 +10,7 @@ from scenarios import Scenario
 __all__ = ["markdown", "show"]
 
 MIB = 2**20
-HEADINGS = ("", "seconds, start to exit", "× unfreeze", "training alone", "CPU seconds", "peak memory", "test accuracy")
+HEADINGS = ("", "seconds", "× unfreeze", "training", "CPU s", "peak MiB", "test accuracy")
 BUSY_MARK = "*"
 BUSY_NOTE = f"{BUSY_MARK} other processes took more than a tenth of the machine in some repeat."
 
@@ -30,7 +30,9 @@ def show(content: dict[str, Any]) -> None:
             table.add_row(*_cells(row, code="").values())
         console.print(table)
         busy = busy or any(row.busy for row in rows)
-    console.print("Medians of the repeats, with the smallest and the largest; accuracy with its 95% interval.")
+    console.print(
+        "Seconds from start to exit. Medians, with the smallest and the largest; accuracy with its 95% interval."
+    )
     if busy:
         console.print(BUSY_NOTE)
 
@@ -54,18 +56,16 @@ def _described(content: dict[str, Any]) -> str:
     pictures, machine, versions = content["pictures"], content["machine"], content["versions"]
     counts = ", ".join(f"{n} {side}" for side, n in pictures["n_pictures"].items())
     n_repeats = max((cell["repeat"] + 1 for cell in content["cells"]), default=0)
-    releases = {**versions["peers"], **{name: f"{v}" for name, v in versions["unfreeze"].items()}}
-    return "\n".join(
-        [
-            f"- Pictures: {pictures['name']}, {len(pictures['classes'])} classes ({counts}), "
-            f"{content['settings']['size']} px, batch {content['settings']['batch_size']}.",
-            f"- Machine: {machine['cpu']}, {machine['n_cores']} cores, {machine['memory_gib']} GiB, "
-            f"{machine['system']}, Python {machine['python']}.",
-            f"- Releases: {', '.join(f'{name} {release}' for name, release in releases.items())}.",
-            f"- Each training whole, from the start of its process to its end, in turn, {n_repeats} times; medians, "
-            "in brackets the smallest and the largest; accuracy on the same test pictures with its 95% interval.",
-        ]
-    )
+    releases = versions["peers"] | versions["unfreeze"]
+    settings = content["settings"]
+    return f"""\
+- Pictures: {pictures["name"]}, {len(pictures["classes"])} classes ({counts}), {settings["size"]} px, batch \
+{settings["batch_size"]}.
+- Machine: {machine["cpu"]}, {machine["n_cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}, Python \
+{machine["python"]}.
+- Releases: {", ".join(f"{name} {release}" for name, release in releases.items())}.
+- Each training whole, from the start of its process to its end, in turn, {n_repeats} times: medians, in brackets the \
+smallest and the largest. Accuracy on the same test pictures, with its 95% interval."""
 
 
 def _cells(row: Row, *, code: str) -> dict[str, str]:
@@ -76,7 +76,7 @@ def _cells(row: Row, *, code: str) -> dict[str, str]:
         _span(row.ratio, digits=1),
         _span(row.train_seconds, digits=1),
         _span(row.cpu_seconds, digits=0),
-        f"{row.max_rss_bytes.middle / MIB:,.0f} MiB",
+        f"{row.max_rss_bytes.middle / MIB:,.0f}",
         _accuracy(row),
     )
     return dict(zip(HEADINGS, values, strict=True))

@@ -1,4 +1,4 @@
-"""The classic Keras program: a frozen MobileNetV2, pooling and a dense layer. Random weights: its speed alone counts."""
+"""The classic Keras program: a frozen MobileNetV2, pooling, a dense layer. Random weights: only its speed counts."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from job import Job, read_job
+from job import read_job
 from torch import nn
 from torch_parts import loader, network
 
@@ -19,15 +19,15 @@ def main() -> None:
     model.requires_grad_(requires_grad=False)
     with job.training():
         if job.head_epochs:
-            fit(model, job, [{"params": head, "lr": job.lr}], train=train, val=val, epochs=job.head_epochs)
+            fit(model, [{"params": head, "lr": job.lr}], train=train, val=val, epochs=job.head_epochs)
         if job.epochs > job.head_epochs:
             head_lr = job.lr_body if job.head_epochs else job.lr
             groups = [{"params": head, "lr": head_lr}, {"params": body, "lr": job.lr_body}]
-            fit(model, job, groups, train=train, val=val, epochs=job.epochs - job.head_epochs)
+            fit(model, groups, train=train, val=val, epochs=job.epochs - job.head_epochs)
     job.finish(test_accuracy=accuracy(model, test))
 
 
-def fit(model: nn.Module, job: Job, groups: list[dict], *, train: object, val: object, epochs: int) -> None:
+def fit(model: nn.Module, groups: list[dict], *, train: object, val: object, epochs: int) -> None:
     """Train these groups of parameters at their rates, falling along a cosine; validate after each epoch."""
     for group in groups:
         for parameter in group["params"]:
