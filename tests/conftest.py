@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["COLUMNS"] = "120"
 os.environ["NO_COLOR"] = "1"
+# What tests compute is not the user's to keep.
+os.environ["UNFREEZE_CACHE_DIR"] = tempfile.mkdtemp(prefix="unfreeze-tests-")
 
 import numpy as np
 import pytest
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
 
 CLASS_COLOURS = ((200, 60, 60), (60, 180, 70), (60, 80, 200), (200, 180, 60), (160, 60, 190), (70, 190, 190))
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_unconfigure() -> None:
+    """Remove the cache of these tests."""
+    shutil.rmtree(os.environ["UNFREEZE_CACHE_DIR"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

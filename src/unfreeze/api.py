@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Run", "check", "load", "plan_for", "train"]
 
-OPTION_NAMES = tuple(TrainOptions.__struct_fields__)
+TRAIN_OPTIONS = tuple(TrainOptions.__struct_fields__)
+EVALUATE_OPTIONS = ("target", "group", "split", "skip_unreadable", "batch_size")
+CHECK_OPTIONS = ("task", "target", "group", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,23 +98,30 @@ class Run:
         return list(predict_files(self.model, expand_paths(given), batch_size=batch_size))
 
     def evaluate(self, data: str | Path, *, progress: Progress | None = None, **options: Any) -> Evaluation:
-        """Evaluate on other labelled pictures; `options` are those of `train` that say how to read data.
+        """Evaluate on other labelled pictures.
+
+        Args:
+            data: a folder of class folders, or a table.
+            progress: told what happens.
+            **options: of `TrainOptions`, those that say how to read data: target, group, split, skip_unreadable,
+                batch_size. What is left out is the run's own; its group and split only where they fit the data.
 
         Raises:
+            ConfigError: an option that means nothing here.
             DataError: the pictures have classes, labels or targets that the network does not know.
         """
         from unfreeze.evaluation import evaluate_labelled
         from unfreeze.training import Silent
 
-        changes = _checked_names(options)
-        names = [name for name in ("task", "target", "group", "split") if name not in changes]
+        changes = _checked_names(options, EVALUATE_OPTIONS)
+        inherited = frozenset({"target", "group", "split"} - changes.keys())
         settings = msgspec.structs.replace(
-            TrainOptions(**changes), **{name: getattr(self.record.config, name) for name in names}
+            TrainOptions(**changes), **{name: getattr(self.record.config, name) for name in inherited}
         )
         watcher = progress or Silent()
         watcher.stage("Reading pictures")
         n_images, metrics, notes = evaluate_labelled(
-            self.model, Path(data), settings, seen=self._seen(), scanned=watcher.scanned
+            self.model, Path(data), settings, inherited=inherited, seen=self._seen(), scanned=watcher.scanned
         )
         return Evaluation(n_images=n_images, metrics=metrics, notes=notes)
 
@@ -197,7 +206,7 @@ def check(data: str | Path, *, progress: Progress | None = None, **options: Any)
     from unfreeze.data import open_dataset, scan
     from unfreeze.training import Silent
 
-    settings = TrainOptions(**_checked_names(options))
+    settings = TrainOptions(**_checked_names(options, CHECK_OPTIONS))
     dataset = open_dataset(data, task=settings.task, target=settings.target, group=settings.group, split=settings.split)
     watcher = progress or Silent()
     watcher.stage("Reading pictures")
@@ -214,15 +223,17 @@ def plan_for(model: str, **options: Any) -> Plan:
     return plan_from_options(settings, n_outputs=2, architecture=architecture_of(settings))
 
 
-def _checked_names(options: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_names(options: Mapping[str, Any], known: Sequence[str] = TRAIN_OPTIONS) -> dict[str, Any]:
     for name in options:
-        if name not in OPTION_NAMES:
-            raise ConfigError(f'Unknown option "{name}".{did_you_mean(name, OPTION_NAMES)}')
+        if name in TRAIN_OPTIONS and name not in known:
+            raise ConfigError(f'The option "{name}" means nothing here. Known are: {", ".join(known)}.')
+        if name not in known:
+            raise ConfigError(f'Unknown option "{name}".{did_you_mean(name, known)}')
     changes = dict(options)
     if "target" in changes:
         given = changes["target"]
         changes["target"] = (given,) if isinstance(given, str) else tuple(given)
-    for name in ("model", "weights", "plan"):
+    for name in ("model", "weights", "plan", "cache_dir"):
         if isinstance(changes.get(name), Path):
             changes[name] = str(changes[name])
     return changes

@@ -10,11 +10,14 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "CacheError",
+    "CacheUnavailableError",
     "ConfigError",
     "DataError",
     "FailedError",
     "ImageError",
     "InterruptedRunError",
+    "MissingRowsError",
     "ModelError",
     "PlanError",
     "RunError",
@@ -62,6 +65,21 @@ class PlanError(UnfreezeError):
 
 class RunError(UnfreezeError):
     """A run directory that is missing, incomplete, damaged, or belongs to something else."""
+
+
+class CacheError(UnfreezeError):
+    """A cache directory that cannot be one, or a pass that is not in it."""
+
+
+class CacheUnavailableError(CacheError):
+    """The cache cannot take more: the disk or the quota is full, or it cannot be written.
+
+    Training catches it, says so, and goes on without the cache; what was kept before stays.
+    """
+
+
+class MissingRowsError(CacheError):
+    """Rows that were asked of the cache are not in it, or not any more: damaged, evicted, never written."""
 
 
 class FailedError(UnfreezeError):

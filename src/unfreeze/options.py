@@ -19,6 +19,7 @@ __all__ = ["check_options", "flag", "option_problems"]
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
+SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "patience")
 
 
@@ -50,7 +51,7 @@ def option_problems(options: TrainOptions, *, given: frozenset[str] = frozenset(
 
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
-    return "--no-pretrained" if name == "pretrained" else "--" + name.replace("_", "-")
+    return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
 
 
 def _kind_problems(options: TrainOptions) -> Iterator[str]:
@@ -110,8 +111,14 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
                 yield f"{flag(name)} contradicts --plan: the plan file says it itself. Leave one of them out."
     if options.augment == "none" and options.views is not None and options.views > 1:
         yield f"--views {options.views} contradicts --augment none: without augmentation all views are the same."
+    if options.cache_dir is not None and not options.cache:
+        yield "--cache-dir contradicts --no-cache: either what is computed is kept, or it is not."
     if options.weights is not None and not options.pretrained:
         yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
+    yield from _contradictions_of_task(options)
+
+
+def _contradictions_of_task(options: TrainOptions) -> Iterator[str]:
     if options.task == "regression":
         if options.balance != "none":
             yield f"--balance {options.balance} contradicts --task regression: values have no classes to balance."

@@ -15,6 +15,7 @@ from unfreeze.errors import RunError
 
 __all__ = [
     "FORMAT_VERSION",
+    "CacheRecord",
     "DataRecord",
     "Interval",
     "LayerRecord",
@@ -59,7 +60,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model: str = "tf_efficientnet_lite0"
     weights: str | None = None
     pretrained: bool = True
-    strategy: str = "head"
+    strategy: str = "head"  # "plan" where a plan file says what trains
     plan: str | None = None
     epochs: int = 10
     hidden: int | None = None
@@ -81,6 +82,9 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    engine: Literal["auto", "openvino", "compile", "eager"] = "auto"
+    cache: bool = True  # keep what frozen layers give on disk
+    cache_dir: str | None = None
     skip_unreadable: bool = False
 
 
@@ -184,7 +188,8 @@ class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contents of run.json."""
 
     version: int = FORMAT_VERSION
-    status: Literal["running", "interrupted", "done"]
+    status: Literal["running", "interrupted", "failed", "done"]
+    error: str | None = None  # why it failed
     created: str  # ISO 8601, UTC
     config: TrainOptions
     data: DataRecord

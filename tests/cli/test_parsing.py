@@ -63,6 +63,13 @@ def test_arguments_that_do_not_fit_are_one_clear_message(
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--patience", "--views", "--epochs", "--size", "--seed"])
+def test_whole_numbers_are_not_rounded(unfreeze: Callable[..., Any], option: str) -> None:
+    outcome = unfreeze("train", "pictures", option, "2.6")
+    assert outcome.code == 2
+    assert 'expected a whole number, but got "2.6"' in outcome.err
+
+
 @pytest.mark.parametrize(
     "arguments", [("trian",), ("train", "x", "--engine", "y"), ("report", "nowhere"), ("layers", "resnet5O")]
 )

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unfreeze.errors import ModelError
 
-__all__ = ["Call", "Trace", "trace", "unwrap"]
+__all__ = ["Call", "Trace", "meta_copy", "trace", "unwrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def trace(model: nn.Module, example: Any) -> Trace:
     """
     try:
         try:
-            return _run(_meta_copy(model), example, device="meta")
+            return _run(meta_copy(model), example, device="meta")
         except Exception:  # a network may need values, not shapes alone
             if any(tensor.is_meta for tensor in model.parameters()):
                 raise
@@ -86,8 +86,8 @@ def unwrap(model: nn.Module) -> nn.Module:
             return model
 
 
-def _meta_copy(model: nn.Module) -> nn.Module:
-    """Copy a module with every tensor it holds, registered or not, replaced by one without values."""
+def meta_copy(model: nn.Module) -> nn.Module:
+    """Copy a module, with every tensor that it holds, registered or not, replaced by one without values."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         held = [tensor for tensor in tree_leaves(list(vars(module).values())) if isinstance(tensor, Tensor)]

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer
-from unfreeze.cli.flags import DATA, DataFlags, JsonFlag, options_from
+from unfreeze.cli.flags import DATA, JsonFlag, SourceFlags, options_from
 from unfreeze.cli.wording import metrics_text
 from unfreeze.records import to_builtins
 
@@ -18,7 +18,7 @@ def evaluate_command(
     data: Annotated[Path, Parameter(help="Labelled pictures: a folder of class folders, or a table.")],
     /,
     *,
-    flags: Annotated[DataFlags | None, Parameter(name="*")] = None,
+    flags: Annotated[SourceFlags | None, Parameter(name="*")] = None,
     skip_unreadable: Annotated[
         bool,
         Parameter(group=DATA, help="Go on without pictures that cannot be read.", show_default=False),

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from cyclopts import Group, Parameter, Token
 
+from unfreeze.options import SWITCHED_OFF
 from unfreeze.records import TrainOptions
 
-__all__ = ["DataFlags", "JsonFlag", "TrainFlags", "WholeNumber", "options_from"]
+__all__ = ["DataFlags", "JsonFlag", "PlanFlags", "SourceFlags", "TrainFlags", "WholeNumber", "options_from"]
 
 DATA = Group("Data", sort_key=2)
 NETWORK = Group("Network", sort_key=3)
@@ -44,13 +45,9 @@ JsonFlag = Annotated[
 ]
 
 
-class DataFlags(TypedDict, total=False):
-    """How pictures and labels are read."""
+class SourceFlags(TypedDict, total=False):
+    """Where pictures and labels of a known task are."""
 
-    task: Annotated[
-        Literal["auto", "classification", "multilabel", "regression"],
-        _setting("task", DATA, "What the labels are; auto tells from them."),
-    ]
     target: Annotated[
         tuple[str, ...],
         Parameter(
@@ -69,15 +66,18 @@ class DataFlags(TypedDict, total=False):
     split: Annotated[str, _setting("split", DATA, "A column that says train, val or test. [default: split 70/15/15]")]
 
 
-class TrainFlags(DataFlags, total=False):
-    """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
+class DataFlags(SourceFlags, total=False):
+    """How pictures and labels are read."""
 
-    skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
-    model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
-    weights: Annotated[
-        Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
+    task: Annotated[
+        Literal["auto", "classification", "multilabel", "regression"],
+        _setting("task", DATA, "What the labels are; auto tells from them."),
     ]
-    no_pretrained: Annotated[bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)]
+
+
+class PlanFlags(TypedDict, total=False):
+    """What trains, when, at which rates, and on which input."""
+
     size: Annotated[
         WholeNumber, _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own]")
     ]
@@ -98,15 +98,27 @@ class TrainFlags(DataFlags, total=False):
     ]
     solver: Annotated[Literal["adamw", "sgd"], _setting("solver", PLAN, "The optimizer. [default: adamw]")]
     patience: Annotated[
-        int, _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]")
+        WholeNumber,
+        _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]"),
     ]
     batch_size: Annotated[WholeNumber, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
+
+
+class TrainFlags(DataFlags, PlanFlags, total=False):
+    """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
+
+    skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
+    model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
+    weights: Annotated[
+        Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
+    ]
+    no_pretrained: Annotated[bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)]
     augment: Annotated[
         Literal["none", "light", "standard"],
         _setting("augment", TRAINING, "How much training pictures are varied."),
     ]
     views: Annotated[
-        int, _setting("views", TRAINING, "Different views of each picture. [default: a new one in every epoch]")
+        WholeNumber, _setting("views", TRAINING, "Different views of each picture. [default: a new one in every epoch]")
     ]
     balance: Annotated[
         Literal["none", "weights", "sampling"],
@@ -129,14 +141,30 @@ class TrainFlags(DataFlags, total=False):
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], _setting("precision", MACHINE, "How precisely; auto is fp32.")
     ]
+    engine: Annotated[
+        Literal["auto", "openvino", "compile", "eager"],
+        _setting("engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that is exact."),
+    ]
+    cache_dir: Annotated[
+        Path,
+        Parameter(
+            group=MACHINE,
+            help="Where the cache lies. [default: UNFREEZE_CACHE_DIR, else the user's cache directory]",
+        ),
+    ]
+    no_cache: Annotated[
+        bool,
+        Parameter(group=MACHINE, help="Keep nothing for further trainings.", show_default=False, negative=""),
+    ]
 
 
-def options_from(flags: TrainFlags | DataFlags) -> dict[str, Any]:
+def options_from(flags: TrainFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)
-    if "no_pretrained" in options:
-        options["pretrained"] = not options.pop("no_pretrained")
-    for name in ("weights", "plan"):
+    for name in SWITCHED_OFF:
+        if f"no_{name}" in options:
+            options[name] = not options.pop(f"no_{name}")
+    for name in ("weights", "plan", "cache_dir"):
         if name in options:
             options[name] = str(options[name])
     return options

@@ -1,13 +1,12 @@
 """`unfreeze plan`: what a training would do, before anything trains."""
 
 import dataclasses
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, Column, TableOf
-from unfreeze.cli.flags import NETWORK, OUTPUT, PLAN, JsonFlag, WholeNumber
+from unfreeze.cli.flags import OUTPUT, JsonFlag, PlanFlags, options_from
 from unfreeze.cli.wording import bytes_text, count_text, percent_text, rate_text
 from unfreeze.options import check_options
 from unfreeze.records import TrainOptions
@@ -22,23 +21,7 @@ def plan_command(
     model: Annotated[str, Parameter(help="A timm network by name, or a finished RUN.")],
     /,
     *,
-    strategy: Annotated[
-        str | None, Parameter(group=PLAN, help="A strategy's name or a selector. [default: head]")
-    ] = None,
-    plan: Annotated[Path | None, Parameter(group=PLAN, help="A plan file (TOML) instead.")] = None,
-    epochs: Annotated[WholeNumber | None, Parameter(group=PLAN, help="Epochs in all. [default: 10]")] = None,
-    lr: Annotated[float | None, Parameter(group=PLAN, help="The head's rate. [default: 1e-3]")] = None,
-    solver: Annotated[
-        Literal["adamw", "sgd"] | None, Parameter(group=PLAN, help="The optimizer. [default: adamw]")
-    ] = None,
-    size: Annotated[
-        WholeNumber | None,
-        Parameter(group=NETWORK, help="Height and width of the input, px. [default: the network's own]"),
-    ] = None,
-    hidden: Annotated[
-        WholeNumber | None, Parameter(group=NETWORK, help="Units of a hidden layer in the head. [default: none]")
-    ] = None,
-    batch_size: Annotated[WholeNumber, Parameter(group=PLAN, help="For the estimate of memory.")] = 32,
+    flags: Annotated[PlanFlags | None, Parameter(name="*")] = None,
     toml: Annotated[
         bool,
         Parameter(group=OUTPUT, help="Print the plan as TOML, to edit and train with --plan.", show_default=False),
@@ -52,19 +35,10 @@ def plan_command(
     import unfreeze as uf
     from unfreeze.plans import summarise
 
-    given: dict[str, Any] = {
-        "strategy": strategy,
-        "plan": None if plan is None else str(plan),
-        "epochs": epochs,
-        "lr": lr,
-        "solver": solver,
-        "size": size,
-        "hidden": hidden,
-        "batch_size": batch_size,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
+    options = options_from(flags or {})
     check_options(TrainOptions(model=model, **options), given=frozenset(options))
     made = uf.plan_for(model, **options)
+    batch_size = options.get("batch_size", TrainOptions().batch_size)
     text = made.to_toml()
     phases = summarise(made, batch_size=batch_size)
     payload = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -76,6 +77,11 @@ class PlainProgress:
         """Print what a phase trains."""
         _line(phase_text(info))
 
+    def prefix(self, n: int, total: int) -> None:
+        """Print that the frozen layers have been computed."""
+        if n == total:
+            _line(f"  frozen layers computed once for {n} views")
+
     def step(self, info: StepInfo) -> None:
         """Print nothing: an epoch's line follows."""
 
@@ -97,6 +103,7 @@ class LiveProgress:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._drawn_at = 0.0
         self._last = ""  # the metric after the last epoch
 
     def stage(self, text: str) -> None:
@@ -112,8 +119,15 @@ class LiveProgress:
         """Say what the phase trains."""
         self._stay(phase_text(info), style="bold")
 
+    def prefix(self, n: int, total: int) -> None:
+        """Move the bar along the views that the frozen layers are computed for."""
+        self._live.update(_bar(n, total, f"computing the frozen layers once {n}/{total}"))
+
     def step(self, info: StepInfo) -> None:
-        """Move the bar along the phase's steps."""
+        """Move the bar along the phase's steps; those between two refreshes would not be seen."""
+        if time.monotonic() - self._drawn_at < 1 / REFRESHES_PER_SECOND and info.step < info.n_steps:
+            return
+        self._drawn_at = time.monotonic()
         left = "" if info.seconds_left is None else f"  {time_text(info.seconds_left)} left"
         text = (
             f"step {info.step}/{info.n_steps}  epoch {info.epoch + 1}  loss {info.loss:.3f}  "

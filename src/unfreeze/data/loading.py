@@ -32,17 +32,23 @@ N_BATCHES_AHEAD = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Views of some pictures, in the order asked for.
+    """Some pictures as a network is given them, in the order asked for.
 
     Attributes:
-        images: uint8, (B, 3, height, width).
+        inputs: the network's arguments: views, uint8 (B, 3, height, width); or what its frozen part gave for them.
         targets: int64 (B,) class indices, or float32 (B, k) labels or units.
         indices: int64 (B,), which pictures of the data set they are.
     """
 
-    images: torch.Tensor
+    inputs: tuple[torch.Tensor, ...]
     targets: torch.Tensor
     indices: torch.Tensor
+
+    @property
+    def images(self) -> torch.Tensor:
+        """The views, where there is nothing else."""
+        (images,) = self.inputs
+        return images
 
 
 class ViewMemory:
@@ -180,4 +186,4 @@ def _compute_alone(openmp: ThreadpoolController) -> None:
 def _collected(dataset: Dataset, chunk: npt.NDArray[np.int64], futures: list[Future[torch.Tensor]]) -> Batch:
     images = torch.stack([future.result() for future in futures])
     targets = torch.from_numpy(dataset.targets[chunk])  # fancy indexing copies: the batch owns them
-    return Batch(images, targets, torch.from_numpy(chunk.copy()))
+    return Batch((images,), targets, torch.from_numpy(chunk.copy()))

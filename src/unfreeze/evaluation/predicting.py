@@ -48,11 +48,16 @@ def predict_outputs(network: nn.Module, batches: Iterable[Batch], *, device: tor
     found = []
     with _evaluating(network), torch.inference_mode():
         for batch in batches:
-            images = batch.images.to(place, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            found.append(network(images).float().cpu())
+            inputs = (_laid_out(tensor.to(place, non_blocking=True)) for tensor in batch.inputs)
+            found.append(network(*inputs).float().cpu())
     assert found, "no pictures to predict"
     outputs: np.ndarray = torch.cat(found).numpy()
     return outputs
+
+
+def _laid_out(tensor: torch.Tensor) -> torch.Tensor:
+    """Return pictures and maps channels-last, which is faster; vectors and tokens as they are."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor  # noqa: PLR2004
 
 
 @contextmanager

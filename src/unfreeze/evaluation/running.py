@@ -8,52 +8,47 @@ import numpy as np
 import torch
 
 from unfreeze.backbones import output_scores
-from unfreeze.data import batches
 from unfreeze.evaluation.evidence import write_evidence
-from unfreeze.evaluation.predicting import predict_outputs
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.metrics import evaluate_scores
-from unfreeze.records import Metrics, RunMetrics
+from unfreeze.records import Metrics, ModelRecord, RunMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from unfreeze.backbones import Network
     from unfreeze.data import Dataset, Split
 
 __all__ = ["evaluate_run"]
 
 
 def evaluate_run(
-    network: Network,
+    outputs: np.ndarray,
+    record: ModelRecord,
     dataset: Dataset,
     split: Split,
     *,
     directory: Path,
-    device: torch.device | None = None,
-    batch_size: int = 32,
     seed: int = 0,
 ) -> RunMetrics:
-    """Evaluate a trained network on validation and test; leave predictions.csv and evidence/ behind.
+    """Evaluate what a trained network says of validation and test; leave predictions.csv and evidence/ behind.
 
     Args:
-        network: the network as it will be kept.
+        outputs: float32 (n, n_outputs), the raw outputs for the validation and then the test pictures, in the order
+            of the split; see `predict_outputs`.
+        record: the network's.
         dataset: the pictures; their groups, if any, are what the intervals resample.
         split: which of them validate and test.
         directory: the run directory; it must exist.
-        device: where to compute; None: where the network's weights are.
-        batch_size: pictures at a time.
         seed: of the resampling behind the intervals.
 
     Returns:
         The metrics of both sides, with their 95% intervals.
     """
     indices = np.array([*split.val, *split.test], dtype=np.int64)
-    stream = batches(dataset, indices, network.spec, batch_size=batch_size)
-    outputs = torch.from_numpy(predict_outputs(network, stream, device=device))
-    scores = output_scores(outputs, network.record).numpy()
-    decisions = output_scores(outputs, network.record, balanced=True).numpy()
+    raw = torch.from_numpy(outputs)
+    scores = output_scores(raw, record).numpy()
+    decisions = output_scores(raw, record, balanced=True).numpy()
     predictions = Predictions.decide(
         scores,
         decisions=decisions,
@@ -64,7 +59,7 @@ def evaluate_run(
         truth=dataset.targets[indices],
     )
     write_predictions(directory / "predictions.csv", predictions)
-    write_evidence(directory, predictions.of("test"), root=dataset.root, depth_range=network.record.depth_range)
+    write_evidence(directory, predictions.of("test"), root=dataset.root, depth_range=record.depth_range)
 
     def metrics(side: Sequence[int], rows: slice) -> Metrics:
         groups = None if dataset.groups is None else [dataset.groups[i] for i in side]

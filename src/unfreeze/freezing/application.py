@@ -13,7 +13,7 @@ from unfreeze.freezing.naming import parameters_by_name
 from unfreeze.freezing.optimizer import check_groups, set_rates
 from unfreeze.plans import Plan, PlanState, Position
 
-__all__ = ["Applied", "apply_plan"]
+__all__ = ["Applied", "apply_plan", "apply_rates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,28 @@ def apply_plan(
     if optimizer is not None:
         set_rates(optimizer, plan, state)
     return Applied(state, position, phase_started=position.step == 0)
+
+
+def apply_rates(
+    plan: Plan,
+    optimizer: torch.optim.Optimizer,
+    *,
+    step: int,
+    steps_per_epoch: int,
+    phase_epochs: Sequence[int] = (),
+) -> PlanState:
+    """Write one step's rates into the optimizer, and nothing else: all that changes from step to step in a phase.
+
+    For a loop that calls `apply_plan` whenever a phase begins and whenever modes may have changed (`model.train()`,
+    `model.eval()`), this is what is left to do before the other steps. The arguments are those of `apply_plan`.
+
+    Raises:
+        PlanError: the step lies beyond the plan.
+    """
+    position = plan.position(step, steps_per_epoch=steps_per_epoch, phase_epochs=phase_epochs)
+    state = plan.state(position, steps_per_epoch=steps_per_epoch)
+    set_rates(optimizer, plan, state)
+    return state
 
 
 def _write_gradients(parameters: dict[str, nn.Parameter], plan: Plan, state: PlanState) -> None:

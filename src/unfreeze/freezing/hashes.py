@@ -10,7 +10,7 @@ from torch import nn
 from unfreeze.freezing.naming import parameters_by_name
 from unfreeze.layers import Layers, strip_wrappers, unwrap
 
-__all__ = ["layer_hashes"]
+__all__ = ["hash_tensors", "layer_hashes"]
 
 
 def layer_hashes(model: nn.Module, layers: Layers) -> dict[str, str]:
@@ -28,7 +28,7 @@ def layer_hashes(model: nn.Module, layers: Layers) -> dict[str, str]:
     for name, buffer in model.named_buffers():
         plain = unwrap(name)
         members[layers.group_of(_nearest_leaf(strip_wrappers(plain), layers)).name][plain] = buffer
-    return {group: _hash(tensors) for group, tensors in members.items()}
+    return {group: hash_tensors(tensors) for group, tensors in members.items()}
 
 
 def _nearest_leaf(name: str, layers: Layers) -> str:
@@ -42,7 +42,8 @@ def _nearest_leaf(name: str, layers: Layers) -> str:
     return max(layers.order, key=n_shared)
 
 
-def _hash(tensors: dict[str, torch.Tensor]) -> str:
+def hash_tensors(tensors: dict[str, torch.Tensor]) -> str:
+    """Return the sha256 of tensors by name: names, types, shapes and bytes, whatever their memory format."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         values = tensors[name].detach().cpu().contiguous()

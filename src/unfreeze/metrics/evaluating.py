@@ -19,7 +19,7 @@ from unfreeze.metrics.intervals import (
     wilson,
 )
 from unfreeze.metrics.naming import METRICS
-from unfreeze.metrics.points import N_BINS, as_columns, picture_losses, probabilities, score
+from unfreeze.metrics.points import N_BINS, as_columns, picture_losses, probabilities, read_by, score
 from unfreeze.records import Interval, Metrics, TaskName
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_scores"]
 
 Array = NDArray[Any]
-DECIDED = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "f1_micro", "f1_macro"})  # by what is predicted
 
 
 def evaluate_scores(
@@ -49,8 +48,7 @@ def evaluate_scores(
         task: the task.
         truth: (n,) class numbers, (n, k) zeros and ones, or (n,) or (n, k) target values in their units.
         scores: (n, c) probabilities by class, (n, k) by label, or (n,) or (n, k) predicted values.
-        decisions: like `scores`, where classes or labels are decided by other scores than the probabilities
-            (a network trained with class weights decides as it was trained, with natural probabilities).
+        decisions: see `score`.
         groups: (n,) what each picture belongs to (patient, item): such pictures succeed and fail together.
         seed: of the resampling behind the limits of losses and errors.
 
@@ -61,11 +59,11 @@ def evaluate_scores(
     """
     real = np.asarray(truth)
     probable = np.asarray(scores, dtype=np.float64)
-    decided = probable if decisions is None else np.asarray(decisions, dtype=np.float64)
+    decided = None if decisions is None else np.asarray(decisions, dtype=np.float64)
     clusters = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     found: Metrics = {}
     for name in METRICS[task]:
-        values = decided if name in DECIDED else probable
+        values = read_by(name, probable, decided)
         value = score(name, real, values)
         if math.isnan(value):
             found[name] = Interval(value=None, low=None, high=None)

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
     from unfreeze.metrics.intervals import Floats
 
-__all__ = ["N_BINS", "as_columns", "picture_losses", "probabilities", "score"]
+__all__ = ["N_BINS", "as_columns", "picture_losses", "probabilities", "read_by", "score"]
 
 N_BINS = 15  # of confidence, equally wide (Guo 2017)
 FLOOR = 1e-7  # about float32's resolution: a probability of 0 there is not known to be smaller
 
+# What is counted is what was decided, not how probable it was.
+DECIDED = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "f1_micro", "f1_macro"})
+
 Array = NDArray[Any]
 
 
-def score(name: str, truth: Array, scores: Array) -> float:
+def read_by(name: str, scores: Array, decisions: Array | None) -> Array:
+    """Return the scores that a metric reads: those that decide, if it counts decisions, else the probabilities."""
+    return decisions if decisions is not None and name in DECIDED else scores
+
+
+def score(name: str, truth: Array, scores: Array, *, decisions: Array | None = None) -> float:
     """Return one metric's value; nan where the data cannot tell, or where a score is not finite.
 
     Macro averages and `map` run over the classes or labels that occur in `truth`; `auroc` is one against the
@@ -32,13 +40,15 @@ def score(name: str, truth: Array, scores: Array) -> float:
         name: a metric of `METRICS`.
         truth: (n,) class numbers, (n, k) zeros and ones, or (n,) or (n, k) target values in their units.
         scores: (n, c) probabilities by class, (n, k) by label, or (n,) or (n, k) predicted values.
+        decisions: like `scores`, where classes or labels are decided by other scores than the probabilities
+            (a network trained with class weights decides as it was trained, with natural probabilities).
 
     Raises:
         ConfigError: there is no such metric.
     """
     if name not in _POINTS:
         raise ConfigError(f'There is no metric "{name}".{did_you_mean(name, _POINTS)}')
-    values = np.asarray(scores, dtype=np.float64)
+    values = np.asarray(read_by(name, scores, decisions), dtype=np.float64)
     if len(truth) != len(values):
         raise ValueError(f"{len(truth)} truths but {len(values)} scores")
     if len(values) == 0 or not np.isfinite(values).all():

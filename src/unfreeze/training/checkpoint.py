@@ -8,7 +8,7 @@ kept once and named again in the header. The cursor, a small JSON record, lies i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -63,16 +63,18 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[LayerRecord, ...] = ()
 
 
-def snapshot(network: nn.Module) -> dict[str, Tensor]:
-    """Return a copy on the CPU of all parameters and persistent buffers, by name."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()}
+def snapshot(network: nn.Module, *, without: Collection[str] = ()) -> dict[str, Tensor]:
+    """Return a copy on the CPU of the parameters and persistent buffers, by name; those of `without` are left out."""
+    held = network.state_dict().items()
+    return {name: value.detach().to("cpu", copy=True) for name, value in held if name not in without}
 
 
 def restore_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy tensors into the network in place, keeping each parameter's identity and memory format."""
+    held = network.state_dict(keep_vars=True)
     with torch.no_grad():
-        for name, value in network.state_dict(keep_vars=True).items():
-            value.copy_(tensors[name])
+        for name, value in tensors.items():
+            held[name].copy_(value)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:

@@ -39,7 +39,10 @@ class Device:
         if problem:
             raise ConfigError(problem)
         from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
 
+        # accelerate keeps the first training's device and precision for the whole process, and refuses others.
+        AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - it has no public name
         self.precision = "fp32" if precision == "auto" else precision
         cpu = device == "cpu" or not torch.cuda.is_available()
         self._accelerator: Any = Accelerator(cpu=cpu, mixed_precision="bf16" if self.precision == "bf16" else "no")
@@ -67,7 +70,7 @@ class Device:
         """Compute gradients."""
         self._accelerator.backward(loss)
 
-    def clip(self, network: nn.Module, max_norm: float | None) -> None:
+    def clip(self, optimizer: torch.optim.Optimizer, max_norm: float | None) -> None:
         """Scale all gradients down together if their norm exceeds `max_norm`; `None` leaves them."""
         if max_norm is not None:
-            nn.utils.clip_grad_norm_([p for p in network.parameters() if p.grad is not None], max_norm)
+            nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], max_norm)

@@ -6,7 +6,7 @@ Everything that can be wrong with the user's settings or data is found here, bef
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from unfreeze.data import (
     split_dataset,
 )
 from unfreeze.errors import DataError
-from unfreeze.plans import Plan, make_plan
+from unfreeze.plans import Plan, PlanSettings, make_plan
 from unfreeze.records import DataRecord, TrainOptions
 from unfreeze.training.progress import Progress
 
@@ -121,7 +121,7 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
     """
     layers = model_layers(architecture, size=options.size, hidden=options.hidden, n_outputs=n_outputs)
     if options.plan is not None:
-        return Plan.from_toml(Path(options.plan), layers=layers)
+        return replace(Plan.from_toml(Path(options.plan), layers=layers), settings=_plan_settings(options))
     return make_plan(
         options.strategy,
         layers,
@@ -129,7 +129,15 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
         lr=options.lr or default_lr(options),
         solver=options.solver or "adamw",
         patience=options.patience,
+        settings=_plan_settings(options),
     )
+
+
+def _plan_settings(options: TrainOptions) -> PlanSettings:
+    """Return what a plan opens with: the network, and of the rest what is not the default."""
+    chosen = {name: getattr(options, name) for name in ("size", "hidden", "views", "augment")}
+    said = {name: value for name, value in chosen.items() if value != getattr(TrainOptions(), name)}
+    return PlanSettings(model=options.model, **said)
 
 
 def default_lr(options: TrainOptions) -> float:

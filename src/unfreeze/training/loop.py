@@ -8,73 +8,44 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
-import numpy as np
-import torch
+from torch import nn
 
-from unfreeze.backbones import Network, output_scores
-from unfreeze.data import Batch, Dataset, batches, epoch_order
-from unfreeze.data.loading import ViewMemory
-from unfreeze.data.spec import Augment
+from unfreeze.backbones import Network
+from unfreeze.data import Batch, Dataset
 from unfreeze.errors import FailedError, InterruptedRunError
-from unfreeze.evaluation import predict_outputs
-from unfreeze.freezing import apply_plan, layer_hashes, param_groups
-from unfreeze.metrics import score
+from unfreeze.freezing import apply_plan, apply_rates, layer_hashes
 from unfreeze.plans import Plan
 from unfreeze.records import PhaseRecord
 from unfreeze.training.checkpoint import Best, Cursor
 from unfreeze.training.device import Device
+from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.history import History
 from unfreeze.training.interrupts import Interrupt
-from unfreeze.training.loss import Loss, loss_function
+from unfreeze.training.loss import Loss
+from unfreeze.training.optimizers import make_optimizer
 from unfreeze.training.phases import assert_frozen, layer_records, phase_info
 from unfreeze.training.progress import EpochInfo, Progress, StepInfo
 from unfreeze.training.seeding import seed_step
 from unfreeze.training.state import TrainingState
+from unfreeze.training.validating import validate
 
-__all__ = ["LoopSettings", "fine_tune"]
+__all__ = ["fine_tune"]
 
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
+SECONDS_BETWEEN_CHECKPOINTS = 30.0  # what a killed process loses at most
 STEPS_BEFORE_ESTIMATE = 5
 
 OnStep = Callable[[TrainingState], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoopSettings:
-    """What the loop needs beside the network, the plan and the pictures."""
-
-    train: Sequence[int]  # indices into the dataset
-    val: Sequence[int]
-    batch_size: int
-    augment: Augment
-    views: int | None  # None: a new view in every epoch
-    seed: int
-    metric: str
-    clip: float | None
-    sampling: np.ndarray | None = None  # (len(train),) how likely each training picture is drawn
-
-    def epoch_indices(self, epoch: int) -> np.ndarray:
-        """Return the order of the training pictures in an epoch: a pure function of (seed, epoch).
-
-        A last batch of a single picture is left out, because batch statistics need two.
-        """
-        order = epoch_order(self.train, seed=self.seed, epoch=epoch, weights=self.sampling)
-        return order[:-1] if len(order) > self.batch_size and len(order) % self.batch_size == 1 else order
-
-    def view(self, epoch: int) -> int:
-        """Return which view of every picture an epoch trains on."""
-        return epoch if self.views is None else epoch % self.views
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """The number of optimizer steps in an epoch, the same in all."""
-        n = len(self.train)
-        single_left = n > self.batch_size and n % self.batch_size == 1
-        return math.ceil((n - single_left) / self.batch_size)
+class _Where(TypedDict):
+    step: int
+    steps_per_epoch: int
+    phase_epochs: tuple[int, ...]
 
 
 def fine_tune(
@@ -87,13 +58,14 @@ def fine_tune(
     device: Device,
     directory: Path,
     progress: Progress,
+    feeder: Feeder,
     resume: bool = False,
     on_step: OnStep | None = None,
 ) -> Cursor:
     """Train a network by a plan; afterwards it holds the weights of the best epoch on validation.
 
     Args:
-        network: the pretrained network with its new head; changed in place.
+        network: the pretrained network with its new head, on its device; changed in place.
         plan: what trains when, and at which rates.
         dataset: the pictures; `settings` says which of them train and validate.
         settings: the loop's settings.
@@ -101,6 +73,7 @@ def fine_tune(
         device: where to compute, and how precisely.
         directory: the run directory, for history.jsonl and checkpoints/.
         progress: who is told.
+        feeder: what each phase trains on.
         resume: go on from the directory's checkpoint.
         on_step: called after each optimizer step, before the next begins (for own logging).
 
@@ -111,8 +84,7 @@ def fine_tune(
         InterruptedRunError: SIGINT or SIGTERM came; a checkpoint of this very step has been written.
         FailedError: the loss is no longer finite, or a frozen layer changed.
     """
-    network = device.place(network)
-    optimizer = _optimizer(plan, param_groups(network, plan))
+    optimizer = make_optimizer(network, plan)
     path = directory / "checkpoints" / "last.safetensors"
     state = TrainingState(network, optimizer, path=path, metric=settings.metric)
     history = History(directory / "history.jsonl")
@@ -121,7 +93,10 @@ def fine_tune(
     else:
         state.save()  # whatever happens from here on, the pretrained weights are there to go on from
     history.cut(state.cursor.n_history_bytes)
-    loop = _Loop(state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress)
+    loop = _Loop(
+        state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress,
+        feeder=feeder,
+    )  # fmt: skip
     with Interrupt() as interrupt:
         loop.run(interrupt, on_step)
     return state.cursor
@@ -141,16 +116,12 @@ class _Loop:
         device: Device,
         history: History,
         progress: Progress,
+        feeder: Feeder,
     ) -> None:
         self.state, self.plan, self.dataset, self.settings = state, plan, dataset, settings
         self.loss, self.device, self.history, self.progress = loss, device, history, progress
-        self.network = state.network
-        record = self.network.record
-        self.plain_loss = loss_function(
-            dataset.task, target_mean=record.target_mean or (0.0,), target_std=record.target_std or (1.0,)
-        )
-        self.memory = ViewMemory()
-        self.saved_at = time.monotonic()
+        self.network, self.feeder = state.network, feeder
+        self.saved_at = self.counted_at = time.monotonic()
 
     def run(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train from the cursor to the end of the plan."""
@@ -158,54 +129,44 @@ class _Loop:
             if not self.state.cursor.hashes_before:
                 self.state.advance(hashes_before=layer_hashes(self.network, self.plan.layers))
             self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
+            if not self.phase_is_over():
+                self.apply_plan()
+                feed = self.feeder.feed(self.epochs_left(), lambda: self.pause_if_due(interrupt))
             while not self.phase_is_over():
-                self.train_epoch(interrupt, on_step)
+                self.train_epoch(feed, interrupt, on_step)
             self.end_phase()
         self.state.go_back_to_best()
 
-    def train_epoch(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
+    def apply_plan(self) -> None:
+        """Give gradients, modes and rates what the plan says for the next step; until the modes change, that holds."""
+        self.network.train()
+        apply_plan(self.network, self.plan, self.state.optimizer, **self.where())
+
+    def train_epoch(self, feed: Feed, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train on every picture once, or on those that an interrupted epoch had left; then validate."""
-        settings, n_steps = self.settings, self.settings.steps_per_epoch
-        epoch, first = self.n_epochs_done(), self.state.cursor.step % n_steps
-        stream = batches(
-            self.dataset,
-            settings.epoch_indices(epoch),
-            self.network.spec,
-            batch_size=settings.batch_size,
-            augment=settings.augment,
-            seed=settings.seed,
-            view=settings.view(epoch),
-            skip=first,
-            memory=self.memory,
-        )
-        for number, batch in enumerate(stream, start=first):
+        self.counted_at = time.monotonic()
+        epoch, first = self.n_epochs_done(), self.state.cursor.step % self.settings.steps_per_epoch
+        self.apply_plan()  # validation has changed the modes
+        for number, batch in enumerate(feed.train(epoch, skip=first), start=first):
             self.pause_if_due(interrupt)
-            self.train_step(batch, epoch=epoch, number=number)
+            self.train_step(feed.model, batch, epoch=epoch, number=number)
             if on_step is not None:
                 on_step(self.state)
-        self.end_epoch(epoch)
+        self.end_epoch(feed, epoch)
         self.pause_if_due(interrupt)
 
-    def train_step(self, batch: Batch, *, epoch: int, number: int) -> None:
-        """Take one optimizer step by the plan's answer for it."""
-        began, cursor, n_steps = time.monotonic(), self.state.cursor, self.settings.steps_per_epoch
+    def train_step(self, model: nn.Module, batch: Batch, *, epoch: int, number: int) -> None:
+        """Take one optimizer step at the plan's rates for it."""
+        cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
         seed_step(self.settings.seed, epoch=epoch, step=number)
-        self.network.train()
-        applied = apply_plan(
-            self.network,
-            self.plan,
-            self.state.optimizer,
-            step=sum(cursor.phase_epochs) * n_steps + cursor.step,
-            steps_per_epoch=n_steps,
-            phase_epochs=cursor.phase_epochs,
-        )
-        value = self.optimize(batch)
+        applied = apply_rates(self.plan, self.state.optimizer, **self.where())
+        value = self.optimize(model, batch)
         if not math.isfinite(value):
             raise FailedError(
                 f"The loss became {value} in step {number + 1} of epoch {epoch + 1}; "
                 "a lower rate (--lr) usually helps, or --clip 1."
             )
-        seconds, n = time.monotonic() - began, len(batch.indices)
+        seconds, n = self.seconds_since_counted(), len(batch.indices)
         self.state.advance(
             step=cursor.step + 1,
             loss_sum=cursor.loss_sum + value * n,
@@ -221,31 +182,32 @@ class _Loop:
                 n_steps=n_steps_of_phase,
                 epoch=epoch,
                 loss=value,
-                lr=max(applied.state.lrs),
+                lr=max(applied.lrs),
                 seconds_left=self.seconds_left(),
             )
         )
 
-    def optimize(self, batch: Batch) -> float:
+    def optimize(self, model: nn.Module, batch: Batch) -> float:
         """Compute the batch's loss and gradients and move the weights; return the loss."""
-        images, targets = self.device.send(batch.images), self.device.send(batch.targets)
+        inputs, targets = map(self.device.send, batch.inputs), self.device.send(batch.targets)
         with self.device.autocast():
-            loss = self.loss(self.network(images), targets)
+            loss = self.loss(model(*inputs), targets)
         value = float(loss.detach())
         if math.isfinite(value):
             self.state.optimizer.zero_grad(set_to_none=True)
             self.device.backward(loss)
-            self.device.clip(self.network, self.settings.clip)
+            self.device.clip(self.state.optimizer, self.settings.clip)
             self.state.optimizer.step()
         return value
 
-    def end_epoch(self, epoch: int) -> None:
-        """Validate, remember the epoch if it is the best, write it down, and save a checkpoint."""
-        began, cursor = time.monotonic(), self.state.cursor
-        metrics, val_loss = self.validate()
+    def end_epoch(self, feed: Feed, epoch: int) -> None:
+        """Validate, remember the epoch if it is the best, and write it down."""
+        cursor = self.state.cursor
+        found = validate(self.network, feed, self.dataset, self.settings, device=self.device)
+        metrics, val_loss = found.metrics, found.loss
         value = metrics[self.settings.metric]
         best = self.state.end_epoch(Best(epoch=epoch, value=value, val_loss=val_loss))
-        seconds = time.monotonic() - began
+        seconds = self.seconds_since_counted()
         info = EpochInfo(
             epoch=epoch,
             n_epochs=sum(cursor.phase_epochs) + sum(phase.epochs for phase in self.plan.phases[cursor.phase :]),
@@ -265,22 +227,7 @@ class _Loop:
             seconds=cursor.seconds + seconds,
             phase_seconds=cursor.phase_seconds + seconds,
         )
-        self.save()
         self.progress.epoch(info)
-
-    def validate(self) -> tuple[dict[str, float], float]:
-        """Return the metrics that are followed from epoch to epoch, and the loss, on validation."""
-        indices = np.asarray(self.settings.val)
-        stream = batches(
-            self.dataset, indices, self.network.spec, batch_size=self.settings.batch_size, memory=self.memory
-        )
-        self.network.eval()
-        outputs = torch.from_numpy(predict_outputs(self.network, stream, device=self.device.torch_device))
-        truth = self.dataset.targets[indices]
-        val_loss = float(self.plain_loss(outputs, torch.from_numpy(truth)))
-        scores = output_scores(outputs, self.network.record, balanced=True).numpy()
-        names = {self.settings.metric} | ({"accuracy"} if self.dataset.task == "classification" else set())
-        return {name: score(name, truth, scores) for name in sorted(names)}, val_loss
 
     def phase_is_over(self) -> bool:
         """Say whether the phase has had its epochs, or has stopped improving."""
@@ -328,6 +275,26 @@ class _Loop:
         self.state.save()
         self.saved_at = time.monotonic()
 
+    def seconds_since_counted(self) -> float:
+        """Return the time since this was last asked, waiting for pictures included."""
+        now = time.monotonic()
+        seconds, self.counted_at = now - self.counted_at, now
+        return seconds
+
+    def where(self) -> _Where:
+        """Return where the training stands, as `apply_plan` asks for it."""
+        cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
+        return {
+            "step": sum(cursor.phase_epochs) * n_steps + cursor.step,
+            "steps_per_epoch": n_steps,
+            "phase_epochs": cursor.phase_epochs,
+        }
+
+    def epochs_left(self) -> range:
+        """Return the epochs that the phase has left, if it does not stop early."""
+        begun = sum(self.state.cursor.phase_epochs)
+        return range(self.n_epochs_done(), begun + self.plan.phases[self.state.cursor.phase].epochs)
+
     def n_epochs_done(self) -> int:
         """Return the number of finished epochs, over all phases."""
         return sum(self.state.cursor.phase_epochs) + self.state.cursor.step // self.settings.steps_per_epoch
@@ -338,9 +305,3 @@ class _Loop:
         done = sum(cursor.phase_epochs) * n_steps + cursor.step
         left = sum(phase.epochs for phase in self.plan.phases[cursor.phase :]) * n_steps - cursor.step
         return cursor.seconds / done * left if done >= STEPS_BEFORE_ESTIMATE else None
-
-
-def _optimizer(plan: Plan, groups: list[dict[str, object]]) -> torch.optim.Optimizer:
-    if plan.phases[0].solver == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups)

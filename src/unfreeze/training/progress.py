@@ -67,6 +67,9 @@ class Progress(Protocol):
     def phase(self, info: PhaseInfo) -> None:
         """Report that a phase begins."""
 
+    def prefix(self, n: int, total: int) -> None:
+        """Report that the frozen layers have been computed for n of total views."""
+
     def step(self, info: StepInfo) -> None:
         """Report one optimizer step."""
 
@@ -88,6 +91,9 @@ class Silent:
 
     def phase(self, info: PhaseInfo) -> None:
         """Ignore a phase."""
+
+    def prefix(self, n: int, total: int) -> None:
+        """Ignore a count."""
 
     def step(self, info: StepInfo) -> None:
         """Ignore a step."""

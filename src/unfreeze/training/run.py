@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from unfreeze.backbones import Network, load_network, model_layers, save_network
-from unfreeze.errors import InterruptedRunError, RunError
-from unfreeze.evaluation import evaluate_run
+from unfreeze.backbones import load_network, model_layers
+from unfreeze.errors import RunError
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json, write_json, write_text
-from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.directory import claim, environment, next_directory, now, read_run, update
+from unfreeze.training.executing import Setup, execute, train_targets
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
-from unfreeze.training.loop import LoopSettings, fine_tune
-from unfreeze.training.loss import class_weights, loss_function, prior_shift, sampling_weights
+from unfreeze.training.loss import prior_shift
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import architecture_of, check_settings, settled, weights_of
+from unfreeze.training.settings import architecture_of, settled, weights_of
 
 __all__ = ["resume_run", "train_run"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Setup:
-    """All that one training is made of."""
-
-    options: TrainOptions
-    data: StudiedData
-    plan: Plan
-    network: Network
-    device: Device
-    out: Path
 
 
 def train_run(
@@ -62,8 +46,7 @@ def train_run(
             training failed or was interrupted (the directory keeps a checkpoint).
     """
     began = time.monotonic()
-    options = settled(options, given)
-    check_settings(path, options, given=given, out=out)
+    options = settled(options, given, data=path, out=out)
     architecture = architecture_of(options)
     dataset = open_data(path, options)
     check_options(msgspec.structs.replace(options, task=dataset.task))
@@ -94,12 +77,12 @@ def train_run(
     timing = Timing(scan_seconds=round(data.seconds, 3), load_seconds=round(time.monotonic() - loading, 3))
     out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
     device = Device(options.device, options.precision)
-    setup = _Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
+    setup = Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
     record = _first_record(setup, timing)
     claim(out, record)
     write_text(out / "plan.toml", plan.to_toml())
     write_json(out / "model.json", network.record)
-    return _train_and_finish(setup, record, progress, resume=False, began=began)
+    return execute(setup, record, progress, resume=False, began=began)
 
 
 def resume_run(out: Path, *, progress: Progress) -> Path:
@@ -145,91 +128,21 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
         layers=model_layers(model.architecture, size=model.size, hidden=model.hidden, n_outputs=len(model.outputs)),
     )
     device = Device(options.device, options.precision)
-    setup = _Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
-    record = update(out, record, status="running")
-    return _train_and_finish(setup, record, progress, resume=True, began=began)
-
-
-def _train_and_finish(setup: _Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
-    out = setup.out
-    try:
-        cursor = _fine_tune(setup, progress, resume=resume)
-    except InterruptedRunError:
-        update(out, record, status="interrupted")
-        raise InterruptedRunError(
-            f"Interrupted; the checkpoint is kept. Continue with: unfreeze train --resume --out {out}"
-        ) from None
-    except BaseException:
-        update(out, record, status="interrupted")
-        raise
-    progress.stage("Evaluating")
-    evaluating = time.monotonic()
-    save_network(setup.network, out)
-    write_json(out / "layers.json", cursor.layers)
-    metrics = evaluate_run(
-        setup.network, setup.data.dataset, setup.data.split, directory=out, device=setup.device.torch_device,
-        batch_size=setup.options.batch_size, seed=setup.options.seed,
-    )  # fmt: skip
-    now_seconds = time.monotonic()
-    timing = msgspec.structs.replace(
-        record.timing,
-        train_seconds=round(cursor.seconds, 3),
-        evaluate_seconds=round(now_seconds - evaluating, 3),
-        total_seconds=round(record.timing.total_seconds + now_seconds - began, 3),
-    )
-    update(out, record, status="done", phases=cursor.phases, timing=timing, metrics=metrics)
-    for leftover in (out / "checkpoints").glob("*"):
-        leftover.unlink()
-    (out / "checkpoints").rmdir()
-    return out
-
-
-def _fine_tune(setup: _Setup, progress: Progress, *, resume: bool) -> Cursor:
-    options, data, dataset = setup.options, setup.data, setup.data.dataset
-    targets = _train_targets(data)
-    n_outputs = len(dataset.outputs)
-    weights = class_weights(targets, task=dataset.task, n_outputs=n_outputs) if options.balance == "weights" else None
-    settings = LoopSettings(
-        train=data.split.train,
-        val=data.split.val,
-        batch_size=options.batch_size,
-        augment=options.augment,
-        views=options.views,
-        seed=options.seed,
-        metric=options.metric or PRIMARY[dataset.task],
-        clip=options.clip,
-        sampling=sampling_weights(targets, n_outputs=n_outputs) if options.balance == "sampling" else None,
-    )
-    model = setup.network.record
-    loss = loss_function(
-        dataset.task,
-        weights=weights,
-        label_smoothing=options.label_smoothing,
-        target_mean=model.target_mean or (0.0,),
-        target_std=model.target_std or (1.0,),
-        device=setup.device.torch_device,
-    )
-    return fine_tune(
-        setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
-        directory=setup.out, progress=progress, resume=resume,
-    )  # fmt: skip
-
-
-def _train_targets(data: StudiedData) -> np.ndarray:
-    targets: np.ndarray = data.dataset.targets[np.asarray(data.split.train)]
-    return targets
+    setup = Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
+    record = update(out, record, status="running", error=None)
+    return execute(setup, record, progress, resume=True, began=began)
 
 
 def _shift(data: StudiedData, options: TrainOptions) -> tuple[float, ...] | None:
     return prior_shift(
-        _train_targets(data),
+        train_targets(data),
         task=data.dataset.task,
         n_outputs=len(data.dataset.outputs),
         balance=options.balance,
     )
 
 
-def _first_record(setup: _Setup, timing: Timing) -> RunRecord:
+def _first_record(setup: Setup, timing: Timing) -> RunRecord:
     dataset, split = setup.data.dataset, setup.data.split
     return RunRecord(
         status="running",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,61 +17,54 @@ from unfreeze.records import ModelRecord, TrainOptions, read_json
 from unfreeze.training.device import device_problem
 from unfreeze.training.directory import out_problem
 
-__all__ = ["architecture_of", "check_settings", "settled", "weights_of"]
+__all__ = ["architecture_of", "settled", "weights_of"]
 
 
-def settled(options: TrainOptions, given: frozenset[str]) -> TrainOptions:
+def settled(
+    options: TrainOptions, given: frozenset[str], *, data: Path | None = None, out: Path | None = None
+) -> TrainOptions:
     """Return the options with what a plan file says at its top, or the run that `model` names, filled in.
+
+    Everything that is wrong with them is raised together, before any picture is read.
 
     Args:
         options: the settings.
         given: the names of those that the user gave; they must not contradict the plan file.
-
-    Raises:
-        ConfigError: flags and plan file contradict each other.
-        PlanError: the plan file cannot be read.
-    """
-    if options.plan is not None:
-        settings = asdict(read_settings(Path(options.plan)))
-        said = {name: value for name, value in settings.items() if value is not None}
-        problems = [
-            f'--{name} {getattr(options, name)} contradicts {name} = {value} in "{options.plan}"; leave one out.'
-            for name, value in said.items()
-            if name in given and getattr(options, name) != value
-        ]
-        raise_together(problems)
-        options = msgspec.structs.replace(options, **said)
-    record = _run_model(options)
-    if record is None:
-        return options
-    return msgspec.structs.replace(
-        options,
-        hidden=record.hidden if options.hidden is None else options.hidden,
-        size=record.size[0] if options.size is None else options.size,
-    )
-
-
-def check_settings(path: Path, options: TrainOptions, *, given: frozenset[str], out: Path | None) -> None:
-    """Raise all problems with the settings together, before any picture is read.
+        data: the folder or table to learn from, where there is to be a training.
+        out: the run directory, where the user names one.
 
     Raises:
         ConfigError: with one line for each problem.
+        PlanError: the plan file cannot be read, so that nothing else can be told.
     """
+    said = _said_by_plan(options)
     problems = [
-        *option_problems(options, given=given),
-        *(
-            problem
-            for problem in (
-                _message(lambda: architecture_of(options)),
-                None if path.exists() else f'"{path}" does not exist; give a folder of class folders, or a table.',
-                _weights_problem(options),
-                device_problem(options.device, options.precision),
-                None if out is None else out_problem(out),
-            )
-            if problem
-        ),
+        f'--{name} {getattr(options, name)} contradicts {name} = {value} in "{options.plan}"; leave one out.'
+        for name, value in said.items()
+        if name in given and getattr(options, name) != value
     ]
-    raise_together(problems)
+    filled = msgspec.structs.replace(options, **{n: v for n, v in said.items() if n not in given})
+    problems += option_problems(filled, given=given)
+    found = (
+        _message(lambda: architecture_of(filled)),
+        None
+        if data is None or data.exists()
+        else f'"{data}" does not exist; give a folder of class folders, or a table.',
+        _weights_problem(filled),
+        device_problem(filled.device, filled.precision),
+        None if out is None else out_problem(out),
+    )
+    raise_together([*problems, *(problem for problem in found if problem)])
+    if filled.plan is not None:
+        filled = msgspec.structs.replace(filled, strategy="plan")
+    record = _run_model(filled)
+    if record is None:
+        return filled
+    return msgspec.structs.replace(
+        filled,
+        hidden=record.hidden if filled.hidden is None else filled.hidden,
+        size=record.size[0] if filled.size is None else filled.size,
+    )
 
 
 def architecture_of(options: TrainOptions) -> str:
@@ -88,6 +82,13 @@ def weights_of(options: TrainOptions) -> Path | None:
     if _run_model(options) is not None:
         return Path(options.model) / "model.safetensors"
     return None if options.weights is None else Path(options.weights)
+
+
+def _said_by_plan(options: TrainOptions) -> dict[str, Any]:
+    if options.plan is None:
+        return {}
+    settings = asdict(read_settings(Path(options.plan)))
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _run_model(options: TrainOptions) -> ModelRecord | None:

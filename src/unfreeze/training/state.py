@@ -44,7 +44,9 @@ class TrainingState:
         self._path, self._metric = path, metric
         self._parameters = dict(network.named_parameters())
         self._names = {id(parameter): name for name, parameter in self._parameters.items()}
-        self._start = snapshot(network)
+        trainable = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        self._fixed = frozenset(name for name, p in self._parameters.items() if id(p) not in trainable)
+        self._start = self._snapshot()
         self._best: dict[str, Tensor] = {}
         self._phase_best: dict[str, Tensor] = {}
         self._phase_best_moments: dict[str, Tensor] = {}
@@ -52,12 +54,12 @@ class TrainingState:
     @property
     def phase_start(self) -> dict[str, Tensor]:
         """The network's tensors as the phase found them, by name, on the CPU."""
-        return self._start
+        return self._whole(self._start)
 
     @property
     def phase_best(self) -> dict[str, Tensor]:
-        """The network's tensors of the phase's best epoch so far, by name, on the CPU."""
-        return self._phase_best
+        """The same at the end of the phase's best epoch so far."""
+        return self._whole(self._phase_best)
 
     def advance(self, **changes: object) -> None:
         """Replace fields of the cursor."""
@@ -67,7 +69,7 @@ class TrainingState:
         """Keep the weights if this epoch is the best; return whether it is the best of the whole training."""
         best_of_phase = self._improves(now, self.cursor.phase_best)
         best_of_all = self._improves(now, self.cursor.best)
-        weights = snapshot(self.network) if best_of_phase or best_of_all else {}
+        weights = self._snapshot() if best_of_phase or best_of_all else {}
         if best_of_phase:
             self._phase_best = weights
             self._phase_best_moments = optimizer_tensors(self.optimizer, self._names)
@@ -129,6 +131,14 @@ class TrainingState:
         restore_optimizer(self.optimizer, sections["moments"], self._parameters)
         self._start, self._best = sections["start"], sections["best"]
         self._phase_best, self._phase_best_moments = sections["phase_best"], sections["phase_best_moments"]
+
+    def _snapshot(self) -> dict[str, Tensor]:
+        """Copy what can change: trainable parameters and all buffers."""
+        return snapshot(self.network, without=self._fixed)
+
+    def _whole(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add what no phase trains, which is now as it ever was."""
+        return {name: self._parameters[name].detach().cpu() for name in self._fixed} | tensors
 
     def _improves(self, now: Best, before: Best | None) -> bool:
         """Say whether an epoch is better: by the metric, and by the loss where the metric cannot tell."""

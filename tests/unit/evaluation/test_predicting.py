@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from unfreeze.backbones import Network
-    from unfreeze.data import Dataset
-    from unfreeze.records import TaskName
+    from unfreeze.data import Dataset, Split
+    from unfreeze.records import RunMetrics, TaskName
 
 MODEL = "test_resnet"
 
@@ -39,6 +39,11 @@ def small_network(dataset: Dataset, *, shift: tuple[float, ...] | None = None) -
         target_std=(2.0,) * len(dataset.outputs) if regression else None,
         prior_shift=shift,
     )
+
+
+def evaluated(network: Network, dataset: Dataset, split: Split, directory: Path) -> RunMetrics:
+    stream = batches(dataset, (*split.val, *split.test), network.spec, batch_size=8)
+    return evaluate_run(predict_outputs(network, stream), network.record, dataset, split, directory=directory)
 
 
 def test_scores_come_in_the_order_of_the_batches_whatever_the_batch_size(image_folder: Path) -> None:
@@ -88,7 +93,7 @@ def test_a_run_is_evaluated_on_validation_and_test(
     network = small_network(dataset)
     run = tmp_path / "run"
     run.mkdir()
-    metrics = evaluate_run(network, dataset, split, directory=run, batch_size=8)
+    metrics = evaluated(network, dataset, split, run)
     assert tuple(metrics.val) == tuple(metrics.test) == METRICS[task]
     read = read_predictions(run / "predictions.csv", task=task, outputs=dataset.outputs)
     assert read.files == tuple(dataset.files[i] for i in (*split.val, *split.test))
@@ -108,13 +113,13 @@ def test_after_class_weights_the_balanced_scores_decide_and_the_natural_ones_are
     dataset = open_dataset(image_folder)
     split = split_dataset(dataset)
     network = small_network(dataset, shift=(20.0, -20.0))  # cats are said to be very much more frequent
-    metrics = evaluate_run(network, dataset, split, directory=tmp_path)
+    metrics = evaluated(network, dataset, split, tmp_path)
     table = read_predictions(tmp_path / "predictions.csv", task="classification", outputs=dataset.outputs)
     assert (table.scores[:, 0] > 0.99).all()
     network.record = type(network.record)(
         **{name: getattr(network.record, name) for name in network.record.__struct_fields__ if name != "prior_shift"}
     )
-    plain = evaluate_run(network, dataset, split, directory=tmp_path)
+    plain = evaluated(network, dataset, split, tmp_path)
     assert metrics.test["accuracy"] == plain.test["accuracy"]
     assert metrics.test["log_loss"] != plain.test["log_loss"]
 

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 import unfreeze as uf
-from unfreeze.errors import ConfigError, DataError, PlanError, RunError, UnfreezeError
+from unfreeze.errors import ConfigError, DataError, InterruptedRunError, PlanError, RunError, UnfreezeError
 from unfreeze.records import read_jsonl
-from unfreeze.training import EpochInfo, Silent, StepInfo
+from unfreeze.training import EpochInfo, PhaseInfo, Silent, StepInfo
 
 TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "batch_size": 8, "augment": "none"}
 
@@ -171,6 +171,83 @@ def test_a_plan_file_is_followed(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", plan=str(tmp_path / "plan.toml"), **TINY)
     assert [phase.name for phase in run.record.phases] == [phase.name for phase in plan.phases]
     assert uf.Plan.from_toml(run.path / "plan.toml", layers=plan.layers).phases == plan.phases
+
+
+def test_a_plan_file_is_the_strategy_of_its_run_and_names_the_network(image_folder: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text(uf.plan_for("test_resnet", strategy="stages:1", epochs=2, size=32).to_toml())
+    assert plan.read_text().startswith('version = 1\nmodel = "test_resnet"\nsize = 32\n')
+    options = {name: value for name, value in TINY.items() if name not in {"model", "size"}}
+    run = uf.train(image_folder, out=tmp_path / "run", plan=str(plan), **options)
+    assert run.record.config.strategy == "plan"
+    assert run.model.record.architecture == "test_resnet"
+
+
+def test_a_plan_file_and_other_settings_that_are_wrong_are_reported_together(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text(uf.plan_for("test_resnet", epochs=2, size=32).to_toml())
+    with pytest.raises(ConfigError) as caught:
+        uf.train(image_folder, plan=str(plan), model="test_vit", epochs=3, batch_size=0)
+    for problem in ("contradicts model = test_resnet", "--epochs contradicts --plan", "--batch-size must be"):
+        assert problem in str(caught.value)
+
+
+def test_the_time_of_a_training_covers_the_waiting_for_pictures(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, out=tmp_path / "run", epochs=3, **{**TINY, "augment": "standard"})
+    timing = run.record.timing
+    parts = timing.scan_seconds + timing.load_seconds + timing.train_seconds + timing.evaluate_seconds
+    assert parts <= timing.total_seconds + 0.01
+    assert sum(row["seconds"] for row in read_jsonl(run.path / "history.jsonl")) == pytest.approx(
+        timing.train_seconds, abs=0.01
+    )
+
+
+def test_a_training_that_fails_is_recorded_as_failed_with_its_reason(image_folder: Path, tmp_path: Path) -> None:
+    class Vanishing(Silent):
+        def phase(self, info: PhaseInfo) -> None:
+            assert info.n_trained > 0
+            for file in image_folder.rglob("*.png"):
+                file.unlink()
+
+    with pytest.raises(UnfreezeError, match="cannot be opened"):
+        uf.train(image_folder, out=tmp_path / "run", epochs=1, progress=Vanishing(), **TINY)
+    raw = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert raw["status"] == "failed"
+    assert "cannot be opened" in raw["error"]
+    with pytest.raises(RunError, match="failed"):
+        uf.load(tmp_path / "run")
+
+
+def test_an_interrupt_of_the_evaluation_can_be_resumed(image_folder: Path, tmp_path: Path) -> None:
+    class Impatient(Silent):
+        def stage(self, text: str) -> None:
+            if text == "Evaluating":
+                raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match="--resume"):
+        uf.train(image_folder, out=tmp_path / "run", epochs=1, progress=Impatient(), **TINY)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    assert uf.train(out=tmp_path / "run", resume=True).record.status == "done"
+
+
+def test_one_process_may_train_in_one_precision_after_another(image_folder: Path, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16", "fp32"):
+        out = tmp_path / f"{precision}-{len(list(tmp_path.iterdir()))}"
+        assert uf.train(image_folder, out=out, epochs=1, precision=precision, **TINY).record.precision == precision
+
+
+def test_metrics_of_probabilities_on_validation_are_natural_ones_after_balancing(
+    make_image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    watched = Recording()
+    folder = make_image_folder(per_class=(24, 6))
+    run = uf.train(
+        folder, out=tmp_path / "run", epochs=2, balance="weights", metric="log_loss", progress=watched, **TINY
+    )
+    best = [info for info in watched.epochs if info.best][-1]
+    assert run.metrics.val["log_loss"].value == pytest.approx(best.value, rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_weights(image_folder: Path, tmp_path: Path) -> None:

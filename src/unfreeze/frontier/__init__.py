@@ -1,0 +1,21 @@
+"""Where training begins in a network: the frozen prefix before it, the live suffix behind it."""
+
+from unfreeze.frontier.choosing import SPEEDS, Candidate, Speeds, choose_cut
+from unfreeze.frontier.cutting import FrontierTensor
+from unfreeze.frontier.keys import hash_weights
+from unfreeze.frontier.splitting import NoSplit, Split, split_network
+from unfreeze.frontier.taps import Taps, tap_network
+
+__all__ = [
+    "SPEEDS",
+    "Candidate",
+    "FrontierTensor",
+    "NoSplit",
+    "Speeds",
+    "Split",
+    "Taps",
+    "choose_cut",
+    "hash_weights",
+    "split_network",
+    "tap_network",
+]

@@ -1,0 +1,84 @@
+"""A network as a graph whose nodes are as large as they can be: only modules that train in part are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timm.layers import get_notrace_functions, get_notrace_modules
+from torch import Tensor, fx, nn
+
+__all__ = ["Opened", "open_mixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A network's graph, if it has one, and why modules that train in part were not opened, by their paths."""
+
+    graph: fx.GraphModule | None
+    failures: Mapping[str, str]
+
+
+def open_mixed(network: nn.Module) -> Opened:
+    """Return a network's graph, in which a module is opened only if some of its parameters train and some do not.
+
+    What is not opened runs natively: its dropout, control flow and parameters read as attributes are its own.
+    A module that cannot be traced stays closed as well. The graph holds the network's own modules and parameters,
+    not copies; the network stays as it was.
+    """
+    failures: dict[str, str] = {}
+    while True:
+        attempt = _Opening(frozenset(failures))
+        known = set(vars(network))
+        try:
+            graph = attempt.trace(network)
+            _check_constants(vars(network)[name] for name in set(vars(network)) - known)
+            return Opened(fx.GraphModule(network, graph), failures)
+        except Exception as error:  # noqa: BLE001 - the forward of any network may object to a proxy in its own way
+            reason = (str(error).strip().splitlines() or [""])[0]
+            failures[attempt.failed_in] = f"{type(error).__name__}: {reason}"
+            if not attempt.failed_in:  # the network itself
+                return Opened(None, failures)
+        finally:
+            for name in set(vars(network)) - known:  # constants that the tracer stowed away there
+                delattr(network, name)
+
+
+def _check_constants(constants: Iterable[Any]) -> None:
+    """Check that nothing that trains has been computed while tracing: its later values would never be seen."""
+    if any(isinstance(constant, Tensor) and constant.requires_grad for constant in constants):
+        raise TypeError("it computes with a parameter that trains in a way that tracing does not see")
+
+
+class _Opening(fx.Tracer):
+    """Opens mixed modules, but none of those in `closed`; remembers the innermost one in which it failed."""
+
+    def __init__(self, closed: frozenset[str]) -> None:
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()), param_shapes_constant=True)
+        self.closed = closed
+        self.failed_in = ""
+        self._native = tuple(get_notrace_modules())
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Tell whether a module stays one node."""
+        trains = {parameter.requires_grad for parameter in m.parameters()}
+        return len(trains) < 2 or module_qualified_name in self.closed or isinstance(m, self._native)  # noqa: PLR2004
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Trace a call of a module; note where it fails."""
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except Exception:
+            self.failed_in = self.failed_in or self.path_of_module(m)
+            raise
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """Give the network its images alone: other arguments keep their defaults, instead of becoming proxies."""
+        assert is_module, "networks are modules"
+        assert concrete_args is None, "no argument is given to a network but its images"
+        return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]

@@ -1,0 +1,149 @@
+"""The feed of a phase whose lower layers are frozen: what they give is computed once, and the rest trains on that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unfreeze.backbones import Network
+from unfreeze.cache import MEMORY_BYTES, Activations
+from unfreeze.data import Batch
+from unfreeze.data.loading import ViewMemory
+from unfreeze.data.spec import Augment
+from unfreeze.errors import CacheUnavailableError
+from unfreeze.frontier import NoSplit, Split, hash_weights, split_network
+from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed, PictureFeed
+from unfreeze.training.inputs import StudiedData
+from unfreeze.training.passes import PassContext, Passes, PrefixSettings, PrefixUse, Row
+from unfreeze.training.progress import Progress
+
+__all__ = ["CachedFeed", "CachedFeeder"]
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class CachedFeed:
+    """Activations through the part of a network that trains.
+
+    Args:
+        split: the network in two parts.
+        settings: which pictures train, in which views.
+        targets: (n, ...) of all pictures of the data set.
+        passes: by how views vary, the activations and the place of each (picture, view) in them.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        settings: LoopSettings,
+        targets: np.ndarray,
+        passes: Mapping[Augment, tuple[Activations, Mapping[Row, int]]],
+    ) -> None:
+        self.split = split
+        self.model: nn.Module = split.suffix
+        self._settings, self._targets, self._passes = settings, targets, passes
+
+    def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch's batches, without reading the first `skip`."""
+        order = self._settings.epoch_indices(epoch)
+        return self._batches(order, self._settings.augment_of(epoch), self._settings.view(epoch), skip=skip)
+
+    def evaluation(self, indices: Sequence[int]) -> Iterator[Batch]:
+        """Iterate over pictures as they are evaluated."""
+        return self._batches(np.asarray(indices, dtype=np.int64), "none", 0)
+
+    def _batches(self, order: Numbers, augment: Augment, view: int, *, skip: int = 0) -> Iterator[Batch]:
+        activations, places = self._passes[augment]
+        view = 0 if augment == "none" else view
+        numbers = np.array([places[int(index), view] for index in order], dtype=np.int64)
+        size = self._settings.batch_size
+        for start in range(skip * size, len(order), size):
+            chunk = order[start : start + size]
+            yield Batch(
+                inputs=tuple(_tensor(array) for array in activations.rows(numbers[start : start + size])),
+                targets=torch.from_numpy(self._targets[chunk]),
+                indices=torch.from_numpy(chunk),
+            )
+
+
+class CachedFeeder:
+    """Splits the network where each phase's training begins, and computes what is frozen once.
+
+    Args:
+        network: the network, on its device.
+        data: the pictures, with the hashes of their bytes.
+        settings: the loop's.
+        prefix: how and where the frozen part is computed and kept.
+        progress: who is told.
+    """
+
+    def __init__(
+        self, network: Network, data: StudiedData, settings: LoopSettings, *, prefix: PrefixSettings, progress: Progress
+    ) -> None:
+        self.network, self.data, self.settings, self.prefix, self.progress = network, data, settings, prefix, progress
+        self._context = PassContext(network=network, data=data, settings=settings, prefix=prefix, progress=progress)
+        self.use = PrefixUse()
+        self._memory = ViewMemory()
+        self._last: Feed | None = None
+
+    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
+        """Return the feed of a phase.
+
+        Args:
+            epochs: of the phase, over the whole training.
+            check: called now and then; it may raise to interrupt.
+        """
+        began = time.monotonic()
+        rows = self._rows(epochs)
+        split = split_network(
+            self.network,
+            torch.zeros(2, 3, *self.network.spec.size, dtype=torch.uint8, device=self.prefix.device),
+            n_rows=sum(map(len, rows.values())),
+            quota_bytes=MEMORY_BYTES if self.prefix.cache is None else self.prefix.cache.quota_bytes,
+        )
+        self._last = self._pictures(split.reason) if isinstance(split, NoSplit) else self._cached(split, rows, check)
+        self.use = replace(self.use, seconds=self.use.seconds + time.monotonic() - began)
+        return self._last
+
+    def final(self) -> Feed:
+        """Return the last phase's feed, if what it was computed with is still what the network has, else pictures."""
+        last = self._last
+        if isinstance(last, CachedFeed) and hash_weights(last.split.prefix) == last.split.weights_hash:
+            return last
+        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self._memory)
+
+    def _pictures(self, reason: str) -> Feed:
+        self.progress.note(f"The whole network is computed in every step: {reason}.")
+        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self._memory)
+
+    def _rows(self, epochs: range) -> dict[Augment, list[Row]]:
+        """Return which (picture, view) a phase needs, by how views vary."""
+        train, held_out = self.settings.train, (*self.data.split.val, *self.data.split.test)
+        wanted: dict[Augment, dict[Row, None]] = {"none": dict.fromkeys((index, 0) for index in held_out)}
+        for epoch in epochs:
+            augment = self.settings.augment_of(epoch)
+            view = 0 if augment == "none" else self.settings.view(epoch)
+            wanted.setdefault(augment, {}).update(dict.fromkeys((index, view) for index in train))
+        return {augment: list(rows) for augment, rows in wanted.items()}
+
+    def _cached(self, split: Split, rows: Mapping[Augment, list[Row]], check: Callable[[], None]) -> Feed:
+        passes = Passes(self._context, split, check, n_rows=sum(map(len, rows.values())))
+        try:
+            found = {augment: passes.fetched(augment, wanted) for augment, wanted in rows.items()}
+        except CacheUnavailableError as error:
+            return self._pictures(str(error))
+        self.use = self.use.plus(passes.use)
+        return CachedFeed(split, self.settings, self.data.dataset.targets, found)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Return an array as a tensor, maps channels-last, which is faster."""
+    tensor = torch.from_numpy(array)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor  # noqa: PLR2004

@@ -1,0 +1,52 @@
+"""What an epoch is made of: which pictures, in which order, in which view; pure functions of the settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unfreeze.data import epoch_order
+from unfreeze.data.spec import Augment
+
+__all__ = ["LoopSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """What the loop needs beside the network, the plan and the pictures."""
+
+    train: Sequence[int]  # indices into the dataset
+    val: Sequence[int]
+    batch_size: int
+    augment: Augment
+    views: int | None  # None: a new view in every epoch
+    seed: int
+    metric: str
+    clip: float | None
+    sampling: np.ndarray | None = None  # (len(train),) how likely each training picture is drawn
+
+    def epoch_indices(self, epoch: int) -> np.ndarray:
+        """Return the order of the training pictures in an epoch: a pure function of (seed, epoch).
+
+        A last batch of a single picture is left out, because batch statistics need two.
+        """
+        order = epoch_order(self.train, seed=self.seed, epoch=epoch, weights=self.sampling)
+        return order[:-1] if len(order) > self.batch_size and len(order) % self.batch_size == 1 else order
+
+    def view(self, epoch: int) -> int:
+        """Return which view of every picture an epoch trains on."""
+        return epoch if self.views is None else epoch % self.views
+
+    def augment_of(self, epoch: int) -> Augment:
+        """Return how an epoch's views vary: of a fixed number of views, the first is the one that is evaluated."""
+        return "none" if self.views is not None and self.view(epoch) == 0 else self.augment
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of optimizer steps in an epoch, the same in all."""
+        n = len(self.train)
+        single_left = n > self.batch_size and n % self.batch_size == 1
+        return math.ceil((n - single_left) / self.batch_size)

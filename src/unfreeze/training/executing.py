@@ -1,0 +1,162 @@
+"""One training, set up and ready: trained, evaluated, and its run directory finished."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from unfreeze.backbones import Network, save_network
+from unfreeze.cache import ActivationCache
+from unfreeze.errors import InterruptedRunError, UnfreezeError
+from unfreeze.evaluation import evaluate_run, predict_outputs
+from unfreeze.metrics import PRIMARY
+from unfreeze.plans import Plan
+from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json
+from unfreeze.training.caching import CachedFeeder
+from unfreeze.training.checkpoint import Cursor
+from unfreeze.training.device import Device
+from unfreeze.training.directory import update
+from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed, Feeder
+from unfreeze.training.inputs import StudiedData
+from unfreeze.training.loop import fine_tune
+from unfreeze.training.loss import class_weights, loss_function, sampling_weights
+from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.progress import Progress
+
+__all__ = ["Setup", "execute", "train_targets"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """All that one training is made of."""
+
+    options: TrainOptions
+    data: StudiedData
+    plan: Plan
+    network: Network
+    device: Device
+    out: Path
+
+
+def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+    """Train a network by its plan, evaluate it, and finish its run directory; return where that is.
+
+    Args:
+        setup: all that the training is made of.
+        record: what run.json says now; the directory is this run's.
+        progress: who is told.
+        resume: go on from the directory's checkpoint.
+        began: when the command began, on the monotonic clock.
+
+    Raises:
+        InterruptedRunError: Ctrl-C or SIGTERM; the directory keeps a checkpoint and says `interrupted`.
+        UnfreezeError: the training failed; the directory says `failed`, and why.
+    """
+    out = setup.out
+    setup.device.place(setup.network)
+    try:
+        settings = _loop_settings(setup)
+        feeder = _feeder(setup, settings, progress)
+        cursor = _fine_tune(setup, settings, feeder, progress, resume=resume)
+        progress.stage("Evaluating")
+        evaluating = time.monotonic()
+        save_network(setup.network, out)
+        write_json(out / "layers.json", cursor.layers)
+        metrics = _evaluate(setup, feeder.final())
+    except (InterruptedRunError, KeyboardInterrupt):
+        update(out, record, status="interrupted", timing=_with_total(record.timing, began))
+        raise InterruptedRunError(
+            f"Interrupted; the checkpoint is kept. Continue with: unfreeze train --resume --out {out}"
+        ) from None
+    except BaseException as error:
+        reason = str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
+        update(out, record, status="failed", error=reason, timing=_with_total(record.timing, began))
+        raise
+    timing = msgspec.structs.replace(
+        record.timing,
+        prefix_seconds=round(feeder.use.seconds, 3),
+        train_seconds=round(cursor.seconds, 3),
+        evaluate_seconds=round(time.monotonic() - evaluating, 3),
+    )
+    timing = _with_total(timing, began)
+    update(
+        out, record, status="done", phases=cursor.phases, timing=timing, metrics=metrics, engine=feeder.use.engine,
+        cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
+    )  # fmt: skip
+    for leftover in (out / "checkpoints").glob("*"):
+        leftover.unlink()
+    (out / "checkpoints").rmdir()
+    return out
+
+
+def _with_total(timing: Timing, began: float) -> Timing:
+    """Add the time since `began` to the total, which no part may exceed: a killed process left none of its own."""
+    parts = sum(getattr(timing, name) for name in timing.__struct_fields__ if name != "total_seconds")
+    total = max(timing.total_seconds + time.monotonic() - began, parts)
+    return msgspec.structs.replace(timing, total_seconds=round(total, 3))
+
+
+def _loop_settings(setup: Setup) -> LoopSettings:
+    options, data = setup.options, setup.data
+    task, targets = data.dataset.task, train_targets(data)
+    balanced = options.balance == "sampling"
+    return LoopSettings(
+        train=data.split.train,
+        val=data.split.val,
+        batch_size=options.batch_size,
+        augment=options.augment,
+        views=options.views,
+        seed=options.seed,
+        metric=options.metric or PRIMARY[task],
+        clip=options.clip,
+        sampling=sampling_weights(targets, n_outputs=len(data.dataset.outputs)) if balanced else None,
+    )
+
+
+def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedFeeder:
+    options = setup.options
+    prefix = PrefixSettings(
+        engine=options.engine,
+        device=setup.device.torch_device,
+        cache=ActivationCache(options.cache_dir) if options.cache else None,
+    )
+    return CachedFeeder(setup.network, setup.data, settings, prefix=prefix, progress=progress)
+
+
+def _fine_tune(setup: Setup, settings: LoopSettings, feeder: Feeder, progress: Progress, *, resume: bool) -> Cursor:
+    options, dataset, model = setup.options, setup.data.dataset, setup.network.record
+    weights = None
+    if options.balance == "weights":
+        weights = class_weights(train_targets(setup.data), task=dataset.task, n_outputs=len(dataset.outputs))
+    loss = loss_function(
+        dataset.task,
+        weights=weights,
+        label_smoothing=options.label_smoothing,
+        target_mean=model.target_mean or (0.0,),
+        target_std=model.target_std or (1.0,),
+        device=setup.device.torch_device,
+    )
+    return fine_tune(
+        setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
+        directory=setup.out, progress=progress, feeder=feeder, resume=resume,
+    )  # fmt: skip
+
+
+def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
+    """Evaluate the finished network on validation and test; leave predictions.csv and evidence/."""
+    split, network = setup.data.split, setup.network
+    outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
+    return evaluate_run(
+        outputs, network.record, setup.data.dataset, split, directory=setup.out, seed=setup.options.seed
+    )
+
+
+def train_targets(data: StudiedData) -> np.ndarray:
+    """Return the targets of the training pictures, in the order of the split."""
+    targets: np.ndarray = data.dataset.targets[np.asarray(data.split.train)]
+    return targets
