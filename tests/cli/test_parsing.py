@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ("check", "demo", "evaluate", "layers", "models", "plan", "predict", "report", "train")
+COMMANDS = ("cache", "check", "demo", "evaluate", "layers", "models", "plan", "predict", "report", "train")
 
 
 def test_an_unknown_command_offers_the_nearest(unfreeze: Callable[..., Any]) -> None:
@@ -25,7 +25,7 @@ def test_an_unknown_option_offers_the_nearest(unfreeze: Callable[..., Any]) -> N
     assert done.err == "error: There is no option --epoch. Did you mean --epochs? See `unfreeze train --help`.\n"
 
 
-@pytest.mark.parametrize("option", ["--engine", "--cache-dir", "--no-cache"])
+@pytest.mark.parametrize("option", ["--folds", "--conformal"])
 def test_options_of_later_are_unknown_and_nothing_unrelated_is_offered(
     unfreeze: Callable[..., Any], option: str
 ) -> None:
@@ -34,7 +34,7 @@ def test_options_of_later_are_unknown_and_nothing_unrelated_is_offered(
     assert done.err == f"error: There is no option {option}. See `unfreeze train --help`.\n"
 
 
-@pytest.mark.parametrize("command", ["compare", "advise", "export", "serve", "teach", "cache"])
+@pytest.mark.parametrize("command", ["compare", "advise", "export", "serve", "teach"])
 def test_commands_of_later_are_unknown(unfreeze: Callable[..., Any], command: str) -> None:
     assert unfreeze(command).code == 2
 
@@ -71,7 +71,7 @@ def test_whole_numbers_are_not_rounded(unfreeze: Callable[..., Any], option: str
 
 
 @pytest.mark.parametrize(
-    "arguments", [("trian",), ("train", "x", "--engine", "y"), ("report", "nowhere"), ("layers", "resnet5O")]
+    "arguments", [("trian",), ("train", "x", "--folds", "y"), ("report", "nowhere"), ("layers", "resnet5O")]
 )
 def test_with_json_an_error_is_the_one_object_on_stdout(
     unfreeze: Callable[..., Any], arguments: tuple[str, ...]

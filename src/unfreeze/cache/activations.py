@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Activations", "MappedActivations", "MemoryActivations"]
 
-RESIDENT_BYTES = 128 << 20  # of mapped pages, before they are handed back
-TOUCHED_BYTES = 128 << 10  # pages that the system maps around a row, beside the row itself
+N_ROWS_AT_ONCE = 64  # then mapped pages are handed back: the system maps up to 2 MB around each row that is read
 
 Indices = npt.NDArray[np.integer] | Sequence[int]
 Arrays = tuple[npt.NDArray[Any], ...]
@@ -81,8 +80,8 @@ class MemoryActivations(Activations):
 class MappedActivations(Activations):
     """Rows that stay on disk, mapped; a batch of them is gathered when it is asked for.
 
-    The maps keep what is read now in memory, at most some 128 MiB of it, whatever the number of rows. They
-    outlive the deletion of their files.
+    What is mapped counts as memory of the process only while a batch is read, whatever the number of rows. The
+    maps outlive the deletion of their files.
     """
 
     def __init__(
@@ -106,7 +105,6 @@ class MappedActivations(Activations):
             self._maps.append(mapped)
             self._records.append(records)
         self._shard_of, self._place = shard_of, place
-        self._n_touched = 0
 
     @property
     def arrays(self) -> None:
@@ -117,23 +115,19 @@ class MappedActivations(Activations):
         """Return the rows of the given numbers; see `Activations.rows`."""
         wanted = _checked(indices, self.n_rows)
         gathered = tuple(np.empty((len(wanted), *spec.shape), spec.dtype) for spec in self.specs)
+        for start in range(0, len(wanted), N_ROWS_AT_ONCE):
+            some = slice(start, start + N_ROWS_AT_ONCE)
+            self._gather(wanted[some], tuple(array[some] for array in gathered))
+        return gathered
+
+    def _gather(self, wanted: npt.NDArray[np.int64], targets: Arrays) -> None:
         shard_of, place = self._shard_of[wanted], self._place[wanted]
         for number in np.unique(shard_of).tolist():
             (here,) = np.nonzero(shard_of == number)
-            records = self._records[number]
-            for spec, array in zip(self.specs, gathered, strict=True):
-                array[here] = records[spec.name][place[here]]
-        self._n_touched += len(wanted) * (sum(spec.n_bytes for spec in self.specs) + TOUCHED_BYTES)
-        if self._n_touched > RESIDENT_BYTES:
-            self._hand_back()
-        return gathered
-
-    def _hand_back(self) -> None:
-        """Let go of mapped pages; the system keeps them as long as it has nothing better to do with them."""
-        self._n_touched = 0
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for mapped in self._maps:
-                mapped.madvise(mmap.MADV_DONTNEED)
+            for spec, target in zip(self.specs, targets, strict=True):
+                target[here] = self._records[number][spec.name][place[here]]
+            if hasattr(mmap, "MADV_DONTNEED"):  # the system keeps them as long as it has nothing better to do with them
+                self._maps[number].madvise(mmap.MADV_DONTNEED)
 
 
 def _checked(indices: Indices, n_rows: int) -> npt.NDArray[np.int64]:

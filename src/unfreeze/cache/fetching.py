@@ -139,6 +139,8 @@ class _Request:
         if cache is None:
             return
         (numbers,) = np.nonzero(cache.lookup(pass_key, self._row_keys))
+        if not len(numbers):
+            return
         try:
             kept = cache.read(pass_key, [self._row_keys[number] for number in numbers.tolist()], memory_bytes=0)
         except MissingRowsError:

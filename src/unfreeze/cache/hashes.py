@@ -137,7 +137,8 @@ class FingerprintIndex:
                 yield None
                 return
             if version < SCHEMA_VERSION:
-                connection.execute("PRAGMA journal_mode = WAL")
+                with suppress(sqlite3.OperationalError):  # another process is at it: the journal's kind is the file's
+                    connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute(_SCHEMA)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("PRAGMA synchronous = NORMAL")

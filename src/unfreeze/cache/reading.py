@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from unfreeze.cache.layout import TensorSpec
     from unfreeze.cache.shards import Shard
 
-__all__ = ["check_shards", "load_rows"]
+__all__ = ["Faults", "check_shards", "load_rows"]
 
 MAX_THREADS = 4  # hashing and copying run side by side; the disk has no use for more
 
 
-def check_shards(shards: Sequence[Shard]) -> list[Shard]:
-    """Read shards whole and return those that are damaged or cannot be read."""
-    return _bad_ones(shards, _read_through)
+Faults = dict["Shard", DamagedShardError | OSError]
+
+
+def check_shards(shards: Sequence[Shard]) -> Faults:
+    """Read shards whole and return those that are damaged or cannot be read, with what is wrong."""
+    return _faults(shards, _read_through)
 
 
 def load_rows(
@@ -33,7 +36,7 @@ def load_rows(
     specs: Sequence[TensorSpec],
     *,
     checked: Sequence[bool],
-) -> tuple[dict[str, npt.NDArray[Any]], list[Shard]]:
+) -> tuple[dict[str, npt.NDArray[Any]], Faults]:
     """Copy rows into one array per tensor.
 
     Args:
@@ -44,8 +47,8 @@ def load_rows(
         checked: for each shard, whether it was checked already; the others are, while they are read.
 
     Returns:
-        The arrays, (n, ...) each, by name, and the shards that turned out to be damaged. If there are any, the
-        arrays must not be used.
+        The arrays, (n, ...) each, by name, and the shards that are damaged or cannot be read. If there are any,
+        the arrays must not be used.
     """
     arrays = {spec.name: np.empty((len(shard_of), *spec.shape), spec.dtype) for spec in specs}
     order = np.lexsort((place, shard_of))  # shard by shard, each from its beginning
@@ -54,7 +57,7 @@ def load_rows(
     for number, shard in enumerate(shards):
         targets = order[bounds[number] : bounds[number + 1]]
         jobs[shard] = _Job(arrays, targets, place[targets], is_checked=checked[number])
-    return arrays, _bad_ones(shards, lambda shard: jobs[shard].run(shard))
+    return arrays, _faults(shards, lambda shard: jobs[shard].run(shard))
 
 
 class _Job:
@@ -102,15 +105,19 @@ def _read_through(shard: Shard) -> None:
         pass
 
 
-def _bad_ones(shards: Sequence[Shard], work: Any) -> list[Shard]:
-    def is_bad(shard: Shard) -> bool:
+def _faults(shards: Sequence[Shard], work: Callable[[Shard], None]) -> Faults:
+    """Do something with each shard, several at once, and return those that did not bear it."""
+
+    def fault_of(shard: Shard) -> DamagedShardError | OSError | None:
         try:
             work(shard)
-        except (DamagedShardError, OSError):
-            return True
-        return False
+        except (DamagedShardError, OSError) as error:
+            return error
+        return None
 
     if len(shards) < 2:  # noqa: PLR2004 - one needs no pool
-        return [shard for shard in shards if is_bad(shard)]
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1, len(shards)), "unfreeze-cache") as pool:
-        return [shard for shard, bad in zip(shards, pool.map(is_bad, shards), strict=True) if bad]
+        faults = [fault_of(shard) for shard in shards]
+    else:
+        with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1, len(shards)), "unfreeze-cache") as pool:
+            faults = list(pool.map(fault_of, shards))
+    return {shard: fault for shard, fault in zip(shards, faults, strict=True) if fault is not None}

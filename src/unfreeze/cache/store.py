@@ -27,7 +27,7 @@ from unfreeze.cache.passes import (
     sweep,
 )
 from unfreeze.cache.quota import PassSize, passes_to_evict, room_for
-from unfreeze.cache.reading import check_shards, load_rows
+from unfreeze.cache.reading import Faults, check_shards, load_rows
 from unfreeze.cache.shards import DamagedShardError, Shard
 from unfreeze.cache.writing import PassWriter
 from unfreeze.errors import CacheError, CacheUnavailableError, ConfigError, MissingRowsError, did_you_mean
@@ -190,7 +190,7 @@ class ActivationCache:
         """
         self._root.mkdir(parents=True, exist_ok=True)
         tag = self.directory / "CACHEDIR.TAG"
-        if not tag.exists():
+        if not tag.is_file() or not tag.stat().st_size:  # empty: the disk was full when it was written
             tag.write_text(CACHEDIR_TAG, encoding="ascii")
         return self._root
 
@@ -210,8 +210,8 @@ class ActivationCache:
         specs: Sequence[TensorSpec],
     ) -> Activations:
         checked = [shard.folder in self._checked for shard in index.shards]
-        arrays, damaged = load_rows(index.shards, shard_of, place, specs, checked=checked)
-        self._drop(index.shards, damaged)
+        arrays, faults = load_rows(index.shards, shard_of, place, specs, checked=checked)
+        self._drop(index.shards, faults)
         return MemoryActivations(arrays)
 
     def _mapped(
@@ -227,13 +227,16 @@ class ActivationCache:
         except (DamagedShardError, OSError) as error:  # within this moment: evicted or cut off by somebody else
             raise MissingRowsError(f"A shard was lost while it was opened: {error}.") from error
 
-    def _drop(self, shards: Sequence[Shard], damaged: Sequence[Shard]) -> None:
-        """Note shards as checked; delete damaged ones, and raise MissingRowsError if there are any."""
-        self._checked.update(shard.folder for shard in shards if shard not in damaged)
-        for shard in damaged:
-            delete_folder(shard.folder)
-        if damaged:
-            raise MissingRowsError(f"{len(damaged)} of {len(shards)} shards were damaged and have been deleted.")
+    def _drop(self, shards: Sequence[Shard], faults: Faults) -> None:
+        """Note shards as checked; delete damaged ones, and raise MissingRowsError if any could not be used."""
+        self._checked.update(shard.folder for shard in shards if shard not in faults)
+        if not faults:
+            return
+        for shard, fault in faults.items():
+            if isinstance(fault, DamagedShardError):  # what cannot be read at the moment may be whole
+                delete_folder(shard.folder)
+        first = next(iter(faults.values()))
+        raise MissingRowsError(f"{len(faults)} of {len(shards)} shards are damaged or cannot be read: {first}.")
 
     def _hold(self, pass_key: str, user: object) -> None:
         with self._lock:

@@ -44,7 +44,7 @@ def settings_of(data: StudiedData, **changes: Any) -> LoopSettings:
         "metric": "accuracy",
         "clip": 1.0,
     }
-    return LoopSettings(train=data.split.train, val=data.split.val, clip=1.0, **{**wanted, **changes})
+    return LoopSettings(train=data.split.train, val=data.split.val, **{**wanted, **changes})
 
 
 def losses_of(

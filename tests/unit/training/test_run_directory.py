@@ -212,7 +212,7 @@ def test_a_training_that_fails_is_recorded_as_failed_with_its_reason(image_folde
                 file.unlink()
 
     with pytest.raises(UnfreezeError, match="cannot be opened"):
-        uf.train(image_folder, out=tmp_path / "run", epochs=1, progress=Vanishing(), **TINY)
+        uf.train(image_folder, out=tmp_path / "run", epochs=1, progress=Vanishing(), cache=False, **TINY)
     raw = json.loads((tmp_path / "run" / "run.json").read_text())
     assert raw["status"] == "failed"
     assert "cannot be opened" in raw["error"]
