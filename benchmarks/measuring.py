@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Measured", "machine", "measure", "versions_in"]
+__all__ = ["Measured", "Others", "machine", "measure", "versions_in"]
 
 KIB = 1024
 PACKAGES = (
@@ -40,6 +40,25 @@ class Measured:
     others_share: float | None
 
 
+class Others:
+    """What other processes take of the machine from now on."""
+
+    def __init__(self) -> None:
+        self._busy, self._began = _busy_seconds(), time.perf_counter()
+
+    def share(self, *, cpu_seconds: float) -> float | None:
+        """Return their share of all cores' time until now, 0 to 1; None where it cannot be told.
+
+        Args:
+            cpu_seconds: What was taken meanwhile by the process that is measured.
+        """
+        busy = _busy_seconds()
+        if busy is None or self._busy is None:
+            return None
+        available = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
+        return round(max(0.0, busy - self._busy - cpu_seconds) / available, 3)
+
+
 def measure(command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]) -> Measured:
     """Run a command, its output in `log`, and measure the whole process.
 
@@ -47,7 +66,7 @@ def measure(command: Sequence[str | Path], *, log: Path, environment: Mapping[st
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
-        busy, began = _busy_seconds(), time.perf_counter()
+        others, began = Others(), time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=dict(environment)
         )
@@ -60,13 +79,12 @@ def measure(command: Sequence[str | Path], *, log: Path, environment: Mapping[st
         wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu = usage.ru_utime + usage.ru_stime
-    others = None if busy is None else max(0.0, (_busy_seconds() or 0.0) - busy - cpu)
     return Measured(
         exit_code=process.returncode,
         wall_seconds=round(wall, 3),
         cpu_seconds=round(cpu, 3),
         max_rss_bytes=usage.ru_maxrss * KIB,
-        others_share=None if others is None else round(others / (wall * (os.cpu_count() or 1)), 3),
+        others_share=others.share(cpu_seconds=cpu),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from dataclasses import asdict
@@ -18,7 +19,8 @@ from pathlib import Path
 
 import components  # noqa: F401 - registers the parts
 from components.registry import PARTS, Reading, Room
-from measuring import machine, versions_in
+from measuring import Others, machine, versions_in
+from results import MOST_OTHERS
 
 
 def main() -> None:
@@ -28,23 +30,36 @@ def main() -> None:
     wrong = [name for name in names if name not in PARTS]
     if wrong:
         raise SystemExit(f"error: there is no part {', '.join(wrong)}; there are {', '.join(PARTS)}.")
-    readings = []
+    readings, shares = [], dict[str, float | None]()
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="unfreeze-parts-") as folder:
+            others, used = Others(), _cpu_seconds()
             room = Room(n_repeats=given.repeats, photos=given.photos, folder=Path(folder))
             readings += PARTS[name](room)
+            shares[name] = others.share(cpu_seconds=_cpu_seconds() - used)
     _show(readings)
+    disturbed = [name for name, share in shares.items() if (share or 0.0) > MOST_OTHERS]
+    if disturbed:
+        print(
+            f"Other processes took more than a tenth of the machine: {', '.join(disturbed)}. Measure when it is idle."
+        )
     if given.out is not None:
         content = {
             "format": 1,
             "machine": machine(),
             "versions": versions_in(sys.executable, environment={}),
             "n_repeats": given.repeats,
+            "others_share": shares,
             "readings": [{**asdict(reading), "holds": reading.holds} for reading in readings],
         }
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _show(readings: list[Reading]) -> None:

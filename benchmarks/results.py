@@ -12,7 +12,7 @@ from typing import Any
 
 from scenarios import CONTESTANTS, SCENARIOS, UNFREEZE, Contestant, Scenario
 
-__all__ = ["Results", "Row", "Span", "load_results", "rows_of"]
+__all__ = ["MOST_OTHERS", "Results", "Row", "Span", "load_results", "rows_of"]
 
 FORMAT = 1
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,7 @@ class Bench:
 
 def main() -> None:
     """Measure what is missing, then show the table."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no training is left behind
     given = _arguments()
     scenarios = _chosen(given.scenarios, SCENARIOS)
     contestants = _chosen(given.contestants, CONTESTANTS)

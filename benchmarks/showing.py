@@ -57,9 +57,10 @@ def _described(content: dict[str, Any]) -> str:
     counts = ", ".join(f"{n} {side}" for side, n in pictures["n_pictures"].items())
     n_repeats = max((cell["repeat"] + 1 for cell in content["cells"]), default=0)
     releases = versions["peers"] | versions["unfreeze"]
-    settings = content["settings"]
+    settings, epochs = content["settings"], content["settings"]["epochs"]
+    tried = f"A first try: {epochs} epochs in place of each training's own.\n\n" if isinstance(epochs, int) else ""
     return f"""\
-- Pictures: {pictures["name"]}, {len(pictures["classes"])} classes ({counts}), {settings["size"]} px, batch \
+{tried}- Pictures: {pictures["name"]}, {len(pictures["classes"])} classes ({counts}), {settings["size"]} px, batch \
 {settings["batch_size"]}.
 - Machine: {machine["cpu"]}, {machine["n_cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}, Python \
 {machine["python"]}.

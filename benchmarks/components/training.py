@@ -156,7 +156,14 @@ def _train(
     device.place(network)
     out.mkdir()
     file = out / "plan.toml"
-    lines = ("version = 1", "[[phase]]", 'name = "last layers"', f"epochs = {n_epochs}", f'train = "{selector}"', "lr = 1e-4")
+    lines = (
+        "version = 1",
+        "[[phase]]",
+        'name = "last layers"',
+        f"epochs = {n_epochs}",
+        f'train = "{selector}"',
+        "lr = 1e-4",
+    )
     file.write_text("\n".join(lines), encoding="utf-8")
     fine_tune(
         network, Plan.from_toml(file, layers=network.layers), dataset, settings=settings,
