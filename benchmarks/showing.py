@@ -58,7 +58,11 @@ def _described(content: dict[str, Any]) -> str:
     n_repeats = max((cell["repeat"] + 1 for cell in content["cells"]), default=0)
     releases = versions["peers"] | versions["unfreeze"]
     settings, epochs = content["settings"], content["settings"]["epochs"]
-    tried = f"A first try: {epochs} epochs in place of each training's own.\n\n" if isinstance(epochs, int) else ""
+    tried = (
+        f"A first try: every training shortened to {epochs} epoch{'s' if epochs > 1 else ''}.\n\n"
+        if isinstance(epochs, int)
+        else ""
+    )
     return f"""\
 {tried}- Pictures: {pictures["name"]}, {len(pictures["classes"])} classes ({counts}), {settings["size"]} px, batch \
 {settings["batch_size"]}.

@@ -65,7 +65,8 @@ class Job:
 
     def finish(self, *, test_accuracy: float | None) -> None:
         """Write the result; None stands for an accuracy that means nothing."""
-        result = {"test_accuracy": test_accuracy, "train_seconds": round(self.train_seconds, 3)}
+        accuracy = None if test_accuracy is None else round(test_accuracy, 6)
+        result = {"test_accuracy": accuracy, "train_seconds": round(self.train_seconds, 3)}
         self.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
