@@ -3,13 +3,15 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
+BENCH ?=
 BIN := $(VENV)/bin
 
 # Tests run in two processes; a torch thread each, or they would wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint format clean
+.PHONY: help demo test test-fast check lint format bench bench-parts clean
 
 help:
 	@echo "make demo       fine-tune on real pictures in the three classic ways (a few minutes)"
@@ -18,6 +20,9 @@ help:
 	@echo "make lint       ruff, mypy, import-linter"
 	@echo "make check      lint and all tests: what continuous integration runs"
 	@echo "make format     let ruff format and mend what it can"
+	@echo "make bench      unfreeze beside its peers, which get an environment of their own (8 GB, hours):"
+	@echo "                make bench BENCH='--data photos/ --name photos'; benchmarks/README.md has all options"
+	@echo "make bench-parts  single parts of unfreeze against what they must reach"
 	@echo "make clean      remove .venv, caches and build products (runs/ and demo/ stay)"
 
 demo: $(VENV)/.installed-demo
@@ -41,6 +46,17 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/.installed-demo $(BENCH_VENV)/.installed
+	$(BIN)/python benchmarks/run.py --peers-python $(BENCH_VENV)/bin/python $(BENCH)
+
+bench-parts: $(VENV)/.installed-demo
+	$(BIN)/python benchmarks/parts.py $(BENCH)
+
+$(BENCH_VENV)/.installed: benchmarks/requirements.txt | $(BIN)/pip
+	$(BIN)/python -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --requirement benchmarks/requirements.txt
+	@touch $@
+
 # The development environment can run the demo, so that it counts as both.
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	$(BIN)/python -m pip install --editable '.[dev]'
@@ -63,5 +79,5 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -type d -not -path "./.venv/*" -exec rm -rf {} +
+	rm -rf .venv .venv-bench benchmarks/.work build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path "./.venv*" -exec rm -rf {} +
