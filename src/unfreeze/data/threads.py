@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["computing_alone", "n_usable_cores"]
+__all__ = ["computing_alone", "n_usable_cores", "one_thread"]
 
 
 def n_usable_cores() -> int:
@@ -31,6 +32,21 @@ def computing_alone() -> Callable[[], None]:
 
     torch.get_num_threads()
     return partial(_compute_alone, ThreadpoolController().select(user_api="openmp"))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let this thread, and no other, compute without a team of its own meanwhile.
+
+    A team of threads meets after every operation, and on busy cores waits there for its last member. Where operations
+    are small, or pictures are decoded on all cores at the same time, that costs more than the team gains: tracing an
+    engine took nine times as long (docs/adr/0011), and a head's training on two cores twice as long.
+    """
+    import torch
+
+    torch.get_num_threads()  # torch sets a thread's number when it is first used there; ours comes after it
+    with ThreadpoolController().select(user_api="openmp").limit(limits=1):
+        yield
 
 
 def _compute_alone(openmp: ThreadpoolController) -> None:

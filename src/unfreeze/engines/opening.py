@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
+from unfreeze.data.threads import one_thread
 from unfreeze.engines.choosing import choose_engines
 from unfreeze.engines.compiled import CompiledEngine
 from unfreeze.engines.deviation import LARGEST_DEVIATION, deviation
 from unfreeze.engines.eager import EagerEngine
 from unfreeze.engines.engine import Engine, EngineName, Precision
 from unfreeze.engines.openvino_engine import OpenVinoEngine, has_bf16, stored_path
-from unfreeze.engines.threads import one_thread
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from unfreeze.backbones import keep_freed_memory
+from unfreeze.data.threads import one_thread
 from unfreeze.engines.converting import convert
 from unfreeze.engines.engine import N_BATCHES_IN_FLIGHT, Engine, Precision, split_rows
 from unfreeze.engines.storing import read_stored, store
-from unfreeze.engines.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

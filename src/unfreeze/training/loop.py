@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypedDict
 
@@ -16,6 +17,7 @@ from torch import nn
 
 from unfreeze.backbones import Network
 from unfreeze.data import Batch, Dataset
+from unfreeze.data.threads import one_thread
 from unfreeze.errors import FailedError, InterruptedRunError
 from unfreeze.freezing import apply_plan, apply_rates, layer_hashes
 from unfreeze.plans import Plan, PlanState
@@ -132,8 +134,9 @@ class _Loop:
             if not self.phase_is_over():
                 self.apply_plan()
                 feed = self.feeder.feed(self.epochs_left(), lambda: self.pause_if_due(interrupt))
-            while not self.phase_is_over():
-                self.train_epoch(feed, interrupt, on_step)
+            with one_thread() if self.trains_head_alone else nullcontext():
+                while not self.phase_is_over():
+                    self.train_epoch(feed, interrupt, on_step)
             self.end_phase()
         self.state.go_back_to_best()
 
