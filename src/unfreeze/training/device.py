@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unfreeze.backbones import keep_freed_memory
 from unfreeze.errors import ConfigError
@@ -63,14 +63,7 @@ class Device:
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which the forward pass runs."""
+        if self.precision == "fp32":
+            return nullcontext()
         context: AbstractContextManager[None] = self._accelerator.autocast()
         return context
-
-    def backward(self, loss: Tensor) -> None:
-        """Compute gradients."""
-        self._accelerator.backward(loss)
-
-    def clip(self, optimizer: torch.optim.Optimizer, max_norm: float | None) -> None:
-        """Scale all gradients down together if their norm exceeds `max_norm`; `None` leaves them."""
-        if max_norm is not None:
-            nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], max_norm)

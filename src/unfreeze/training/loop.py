@@ -123,6 +123,7 @@ class _Loop:
         self.state, self.plan, self.dataset, self.settings = state, plan, dataset, settings
         self.loss, self.device, self.history, self.progress = loss, device, history, progress
         self.network, self.feeder = state.network, feeder
+        self.trained: list[nn.Parameter] = []  # what apply_plan has found to train, for those who go over it
         self.saved_at = self.counted_at = time.monotonic()
 
     def run(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
@@ -143,7 +144,9 @@ class _Loop:
     def apply_plan(self) -> PlanState:
         """Give gradients, modes and rates what the plan says for the next step."""
         self.network.train()  # some networks forget in it what they have remembered in evaluation mode
-        return apply_plan(self.network, self.plan, self.state.optimizer, **self.where()).state
+        applied = apply_plan(self.network, self.plan, self.state.optimizer, **self.where())
+        self.trained = [p for p in self.network.parameters() if p.requires_grad]
+        return applied.state
 
     @property
     def trains_head_alone(self) -> bool:
@@ -206,9 +209,11 @@ class _Loop:
             loss = self.loss(model(*inputs), targets)
         value = float(loss.detach())
         if math.isfinite(value):
-            self.state.optimizer.zero_grad(set_to_none=True)
-            self.device.backward(loss)
-            self.device.clip(self.state.optimizer, self.settings.clip)
+            for parameter in self.trained:
+                parameter.grad = None
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            if self.settings.clip is not None:
+                nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
             self.state.optimizer.step()
         return value
 
