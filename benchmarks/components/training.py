@@ -147,6 +147,7 @@ def _train(
     from unfreeze.plans import Plan
     from unfreeze.training import Silent
     from unfreeze.training.device import Device
+    from unfreeze.training.interrupts import Interrupt
     from unfreeze.training.loop import fine_tune
     from unfreeze.training.loss import loss_function
 
@@ -168,7 +169,7 @@ def _train(
     fine_tune(
         network, Plan.from_toml(file, layers=network.layers), dataset, settings=settings,
         loss=loss_function("classification"), device=device, directory=out, progress=Silent(),
-        feeder=feeder_of(network),
+        feeder=feeder_of(network), interrupt=Interrupt(),
     )  # fmt: skip
 
 

@@ -209,6 +209,8 @@ def check(data: str | Path, *, progress: Progress | None = None, **options: Any)
     settings = TrainOptions(**_checked_names(options, CHECK_OPTIONS))
     dataset = open_dataset(data, task=settings.task, target=settings.target, group=settings.group, split=settings.split)
     watcher = progress or Silent()
+    for note in dataset.notes:
+        watcher.note(note)
     watcher.stage("Reading pictures")
     return check_dataset(dataset, scan(dataset.root, dataset.files, progress=watcher.scanned))
 

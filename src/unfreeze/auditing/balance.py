@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from unfreeze.auditing.findings import Finding
-from unfreeze.data import Dataset
+from unfreeze.data import Dataset, check_trainable
+from unfreeze.errors import DataError
 
 __all__ = ["MAX_IMBALANCE", "MIN_PICTURES", "MIN_PICTURES_REGRESSION", "MIN_SHARE", "balance_findings"]
 
@@ -17,6 +18,19 @@ MIN_PICTURES_REGRESSION = 100
 
 def balance_findings(dataset: Dataset) -> list[Finding]:
     """Return findings about the number of readable pictures of every class or label."""
+    found = _found(dataset)
+    return found if any(finding.code == "UF403" for finding in found) else found + _untrainable(dataset)
+
+
+def _untrainable(dataset: Dataset) -> list[Finding]:
+    try:
+        check_trainable(dataset)
+    except DataError as error:
+        return [Finding("UF404", str(error), (), "Add pictures; a training stops at this.")]
+    return []
+
+
+def _found(dataset: Dataset) -> list[Finding]:
     if dataset.task == "regression":
         return _few_values(dataset) + _constant(dataset)
     if dataset.task == "multilabel":

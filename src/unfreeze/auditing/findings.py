@@ -25,6 +25,7 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "UF401": ("warning", "classes or labels of very different frequency"),
         "UF402": ("warning", "too few pictures"),
         "UF403": ("error", "nothing to tell apart"),
+        "UF404": ("error", "too few pictures to train, validate and test"),
         "UF501": ("warning", "the channel mode predicts the label"),
         "UF502": ("warning", "the size of a picture predicts the label"),
         "UF503": ("warning", "the file format predicts the label"),

@@ -36,7 +36,8 @@ def save_network(network: Network, directory: Path) -> None:
     }
     layout = "channels_last" if _is_channels_last(network) else "contiguous"
     part = directory / (TENSORS_FILE + ".part")
-    safetensors.torch.save_file(tensors, part, metadata={"memory_format": layout})
+    # Not save_file: that would make a file that only its owner can read, unlike all others of a run.
+    part.write_bytes(safetensors.torch.save(tensors, metadata={"memory_format": layout}))
     os.replace(part, directory / TENSORS_FILE)  # noqa: PTH105 - says that an existing file is replaced, in one step
     write_json(directory / MODEL_FILE, network.record)
 

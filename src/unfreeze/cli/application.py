@@ -34,6 +34,7 @@ def build_app() -> App:
         "folder per class.",
         help_format="plaintext",
         version=_version,
+        suppress_keyboard_interrupt=False,  # main says that it was interrupted
         default_parameter=Parameter(negative=()),
         group_parameters=Group("Parameters", sort_key=8),
         group_arguments=Group("Arguments", sort_key=1),

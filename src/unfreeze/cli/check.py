@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["check_command"]
 
 N_FILES_SHOWN = 6
+EXPLAINED_AT = "https://github.com/unfreeze-ml/unfreeze/blob/main/docs/reference/findings.md"
 
 
 def check_command(
@@ -63,4 +64,4 @@ def _closing(data: Path, n_findings: int) -> str:
     if n_findings == 0:
         return f"Nothing found. Next: unfreeze train {data}"
     found = "1 finding" if n_findings == 1 else f"{n_findings} findings"
-    return f"{found}; docs/reference/findings.md explains the codes."
+    return f"{found}. The codes are explained at {EXPLAINED_AT}"

@@ -89,14 +89,14 @@ def reading_of(rows: Sequence[Row]) -> str:
     best = max(known, key=lambda row: row.value.value or 0.0)
     tied = [row for row in known if row is best or (row.value.high or 0.0) >= (best.value.low or 0.0)]
     worse = [row.strategy for row in known if row not in tied]
-    cheapest = min(tied, key=lambda row: row.seconds)
+    cheapest = min(tied, key=lambda row: row.n_trained)
     if len(tied) == 1:
         return f"{best.strategy} is best here: its interval lies above those of {' and '.join(worse)}."
     names = " and ".join(row.strategy for row in tied)
     behind = f" {' and '.join(worse)} {'is' if len(worse) == 1 else 'are'} behind." if worse else ""
     return (
         f"{best.strategy} measured highest, but the intervals of {names} overlap: so few test pictures cannot tell "
-        f"them apart. Take the cheaper one, {cheapest.strategy}.{behind}"
+        f"them apart. Take the one that trains least, {cheapest.strategy}.{behind}"
     )
 
 
@@ -107,7 +107,6 @@ _COLUMNS = (
     Column(title="balanced accuracy on test (95%)", whole=True),
     Column(title="parameters trained", right=True),
     Column(title="time", right=True),
-    Column(title="run"),
 )
 
 
@@ -144,7 +143,6 @@ def _cells(row: Row) -> list[str]:
         interval_text(row.value),
         count_text(row.n_trained),
         time_text(row.seconds),
-        row.run,
     ]
 
 
@@ -161,9 +159,8 @@ def _payload(row: Row) -> dict[str, Any]:
 
 
 def _next_commands(rows: Sequence[Row], data: Path) -> list[str]:
-    first = rows[0].run
     return [
-        f"unfreeze report {first}",
-        f"unfreeze predict {first} {data}/defective",
+        *(f"unfreeze report {row.run}" for row in rows),
+        f"unfreeze predict {rows[0].run} {data}/defective",
         "unfreeze check PICTURES/    # then train on your own: one folder per class",
     ]

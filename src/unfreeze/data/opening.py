@@ -64,7 +64,10 @@ def open_dataset(
             raise DataError(f'Expected a folder, or a table ending in .csv or .parquet, but got the file "{root}".')
         return table_dataset(root, task=task, target=targets, group=group, split=split)
     if not root.is_dir():
-        raise DataError(f'There is no folder or table "{root}".{_near(root)}')
+        raise DataError(
+            f'There is no folder or table "{root}".{_near(root)} Give a folder with one folder of pictures per class, '
+            "or a CSV or Parquet table."
+        )
     listing = list_folder(root)
     layout = class_layout(listing)
     tables = [name for name in listing.others if "/" not in name and Path(name).suffix.lower() in TABLE_EXTENSIONS]

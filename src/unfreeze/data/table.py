@@ -189,7 +189,15 @@ def _files(table: Table) -> tuple[list[str], list[str]]:
         "missing": f'files are missing below "{root}"',
         "twice": "rows name a picture that another row has named already",
     }
-    return files, [f"{len(rows)} {texts[kind]}: {name_some(rows)}." for kind, rows in wrong.items() if rows]
+    remedies = {
+        "empty": "Fill them in, or remove the rows.",
+        "outside": "Move the table beside the pictures.",
+        "missing": "Correct the names, or remove the rows.",
+        "twice": "Remove the rows that are too many.",
+    }
+    return files, [
+        f"{len(rows)} {texts[kind]}: {name_some(rows)}. {remedies[kind]}" for kind, rows in wrong.items() if rows
+    ]
 
 
 def _inside(name: str) -> str | None:

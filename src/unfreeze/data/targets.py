@@ -111,7 +111,10 @@ def encode(columns: Sequence[Column], *, task: TaskName, where: Callable[[int], 
             named = name_some(f'"{column.texts[row]}" ({where(row)})' for row in other)
             comma = any("," in (column.texts[row] or "") for row in other)
             hint = " Decimals are written with a point." if comma and task == "regression" else ""
-            problems.append(f'{len(other)} values of "{column.name}" are not {expected}: {named}.{hint}')
+            problems.append(
+                f'{len(other)} values of "{column.name}" are not {expected}: {named}. '
+                f"Correct them, or remove the rows.{hint}"
+            )
     return Encoded(tuple(c.name for c in columns), np.stack(values, axis=1), tuple(problems))
 
 
@@ -128,10 +131,16 @@ def is_missing(text: Text, missing: frozenset[str] = _MISSING) -> bool:
 
 def _task_of_one(column: Column) -> tuple[TaskName, str]:
     filled = [text for text in column.texts if not is_missing(text)]
-    if not _holds_numbers(column):
-        n = len(set(filled))
-        return "classification", f'Task: classification, as "{column.name}" holds text: {n} classes.'
     numbers = [value for text in filled if math.isfinite(value := _number(text))]
+    if not _holds_numbers(column):
+        hint = ""
+        if 2 * len(numbers) > len(filled):
+            other = next(text for text in filled if not math.isfinite(_number(text)))
+            hint = (
+                f' {len(numbers)} of {len(filled)} values are numbers; if it is a quantity, mend others as "{other}".'
+            )
+        n = len(set(filled))
+        return "classification", f'Task: classification, as "{column.name}" holds text: {n} classes.{hint}'
     n_values = len(set(numbers))
     if any(value != round(value) for value in numbers):
         return "regression", f'Task: regression, as "{column.name}" holds numbers with fractions.'
@@ -186,7 +195,8 @@ def _class_order(name: str) -> tuple[float, str]:
 def _empty_cells(column: Column, rows: Sequence[int], where: Callable[[int], str]) -> list[str]:
     if not rows:
         return []
-    return [f'{len(rows)} values of "{column.name}" are missing or NaN: {name_some(where(int(row)) for row in rows)}.']
+    named = name_some(where(int(row)) for row in rows)
+    return [f'{len(rows)} values of "{column.name}" are missing or NaN: {named}. Fill them in, or remove the rows.']
 
 
 def _number(text: Text) -> float:

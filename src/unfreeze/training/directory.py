@@ -6,18 +6,20 @@ import itertools
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 import msgspec
 import torch
+from filelock import FileLock, Timeout
 
 from unfreeze.errors import RunError
 from unfreeze.records import RunRecord, read_json, write_json
 
-__all__ = ["claim", "environment", "next_directory", "now", "read_run", "update"]
+__all__ = ["environment", "next_directory", "now", "only_one", "out_problem", "read_run", "update"]
 
 
 def next_directory(data: Path, strategy: str, *, parent: Path = Path("runs")) -> Path:
@@ -38,18 +40,45 @@ def out_problem(out: Path) -> str | None:
     parent = next(folder for folder in (out, *out.parents) if folder.exists())
     if not parent.is_dir():
         return f'--out "{out}": "{parent}" is a file; name another directory.'
-    if not os.access(parent, os.W_OK):
+    if not os.access(parent, os.W_OK) or not _can_make(out):
         return f'--out "{out}": "{parent}" cannot be written to; name another directory.'
     return None
 
 
-def claim(out: Path, record: RunRecord) -> None:
-    """Make the directory and write its first run.json, so that it belongs to this run from now on."""
-    problem = out_problem(out)
+@contextmanager
+def only_one(out: Path, *, must_be_new: bool) -> Iterator[None]:
+    """Keep a run directory to this process meanwhile, making it if it is missing.
+
+    The lock is the system's: it goes with the process, however that ends.
+
+    Raises:
+        RunError: another process has the directory, it holds another run where it must be new, or it cannot be made.
+    """
+    problem = out_problem(out) if must_be_new else None
     if problem:
         raise RunError(problem)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "run.json", record)
+    try:
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        with FileLock(out / "checkpoints" / "lock", blocking=False):
+            yield
+    except Timeout:
+        raise RunError(
+            f'Another process is training in "{out}"; wait for it, or name another directory by --out.'
+        ) from None
+
+
+def _can_make(out: Path) -> bool:
+    """Try it, and leave nothing: some places say that they can be written to, and cannot."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+    return True
 
 
 def read_run(out: Path) -> RunRecord:

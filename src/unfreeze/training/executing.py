@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 
 import msgspec
@@ -15,20 +17,23 @@ from unfreeze.errors import InterruptedRunError, UnfreezeError
 from unfreeze.evaluation import evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY
 from unfreeze.plans import Plan
-from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json
+from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json, write_text
 from unfreeze.training.caching import CachedFeeder
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
-from unfreeze.training.directory import update
+from unfreeze.training.directory import only_one, update
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
+from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import class_weights, loss_function, sampling_weights
 from unfreeze.training.passes import PrefixSettings
 from unfreeze.training.progress import Progress
 
 __all__ = ["Setup", "execute", "train_targets"]
+
+DIVERGED = 10  # times the loss of always saying the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +62,22 @@ def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool
         InterruptedRunError: Ctrl-C or SIGTERM; the directory keeps a checkpoint and says `interrupted`.
         UnfreezeError: the training failed; the directory says `failed`, and why.
     """
-    out = setup.out
     setup.device.place(setup.network)
+    with only_one(setup.out, must_be_new=not resume):
+        return _execute(setup, record, progress, resume=resume, began=began)
+
+
+def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+    out = setup.out
     try:
-        settings = _loop_settings(setup)
-        feeder = _feeder(setup, settings, progress)
-        cursor = _fine_tune(setup, settings, feeder, progress, resume=resume)
+        with Interrupt() as interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
+            settings = _loop_settings(setup)
+            feeder = _feeder(setup, settings, progress)
+            record = update(out, record, status="running", error=None)
+            if not resume:
+                write_text(out / "plan.toml", setup.plan.to_toml())
+                write_json(out / "model.json", setup.network.record)
+            cursor = _fine_tune(setup, settings, feeder, progress, interrupt, resume=resume)
         progress.stage("Evaluating")
         evaluating = time.monotonic()
         save_network(setup.network, out)
@@ -84,13 +99,14 @@ def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool
         evaluate_seconds=round(time.monotonic() - evaluating, 3),
     )
     timing = _with_total(timing, began)
+    notes = (*record.notes, *_divergence(setup, cursor))
+    for note in notes[len(record.notes) :]:
+        progress.note(note)
     update(
-        out, record, status="done", phases=cursor.phases, timing=timing, metrics=metrics, engine=feeder.use.engine,
-        cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
+        out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
+        engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
-    for leftover in (out / "checkpoints").glob("*"):
-        leftover.unlink()
-    (out / "checkpoints").rmdir()
+    shutil.rmtree(out / "checkpoints")
     return out
 
 
@@ -99,6 +115,16 @@ def _with_total(timing: Timing, began: float) -> Timing:
     parts = sum(getattr(timing, name) for name in timing.__struct_fields__ if name != "total_seconds")
     total = max(timing.total_seconds + time.monotonic() - began, parts)
     return msgspec.structs.replace(timing, total_seconds=round(total, 3))
+
+
+def _divergence(setup: Setup, cursor: Cursor) -> tuple[str, ...]:
+    """Say so if even the best epoch's loss is far above that of a network that knows nothing."""
+    task, n_outputs = setup.data.dataset.task, len(setup.data.dataset.outputs)
+    of_ignorance = {"classification": log(n_outputs), "multilabel": log(2), "regression": 1.0}[task]
+    loss = cursor.best.val_loss if cursor.best is not None else 0.0
+    if loss < DIVERGED * of_ignorance:
+        return ()
+    return (f"The training diverged: its best loss on validation is {loss:.3g}. Train again with a lower rate (--lr).",)
 
 
 def _loop_settings(setup: Setup) -> LoopSettings:
@@ -128,7 +154,9 @@ def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedF
     return CachedFeeder(setup.network, setup.data, settings, prefix=prefix, progress=progress)
 
 
-def _fine_tune(setup: Setup, settings: LoopSettings, feeder: Feeder, progress: Progress, *, resume: bool) -> Cursor:
+def _fine_tune(
+    setup: Setup, settings: LoopSettings, feeder: Feeder, progress: Progress, interrupt: Interrupt, *, resume: bool
+) -> Cursor:
     options, dataset, model = setup.options, setup.data.dataset, setup.network.record
     weights = None
     if options.balance == "weights":
@@ -143,7 +171,7 @@ def _fine_tune(setup: Setup, settings: LoopSettings, feeder: Feeder, progress: P
     )
     return fine_tune(
         setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
-        directory=setup.out, progress=progress, feeder=feeder, resume=resume,
+        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt, resume=resume,
     )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def fine_tune(
     directory: Path,
     progress: Progress,
     feeder: Feeder,
+    interrupt: Interrupt,
     resume: bool = False,
     on_step: OnStep | None = None,
 ) -> Cursor:
@@ -76,6 +77,7 @@ def fine_tune(
         directory: the run directory, for history.jsonl and checkpoints/.
         progress: who is told.
         feeder: what each phase trains on.
+        interrupt: tells when the user wants an end.
         resume: go on from the directory's checkpoint.
         on_step: called after each optimizer step, before the next begins (for own logging).
 
@@ -99,8 +101,7 @@ def fine_tune(
         state, plan, dataset, settings=settings, loss=loss, device=device, history=history, progress=progress,
         feeder=feeder,
     )  # fmt: skip
-    with Interrupt() as interrupt:
-        loop.run(interrupt, on_step)
+    loop.run(interrupt, on_step)
     return state.cursor
 
 

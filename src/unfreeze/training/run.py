@@ -12,9 +12,9 @@ from unfreeze.errors import RunError
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
 from unfreeze.plans import Plan
-from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json, write_json, write_text
+from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json
 from unfreeze.training.device import Device
-from unfreeze.training.directory import claim, environment, next_directory, now, read_run, update
+from unfreeze.training.directory import environment, next_directory, now, read_run
 from unfreeze.training.executing import Setup, execute, train_targets
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
 from unfreeze.training.loss import prior_shift
@@ -52,6 +52,8 @@ def train_run(
     check_options(msgspec.structs.replace(options, task=dataset.task))
     check_metric(options.metric, task=dataset.task)
     plan = plan_from_options(options, n_outputs=len(dataset.outputs), architecture=architecture)
+    for note in _plan_notes(options, plan):
+        progress.note(note)
     data = study_data(path, dataset, options, progress, spec=input_spec(architecture, size=options.size))
     scale = data.target_scale()
     for note in data.notes:
@@ -79,9 +81,6 @@ def train_run(
     device = Device(options.device, options.precision)
     setup = Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
     record = _first_record(setup, timing)
-    claim(out, record)
-    write_text(out / "plan.toml", plan.to_toml())
-    write_json(out / "model.json", network.record)
     return execute(setup, record, progress, resume=False, began=began)
 
 
@@ -129,8 +128,18 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
     )
     device = Device(options.device, options.precision)
     setup = Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
-    record = update(out, record, status="running", error=None)
     return execute(setup, record, progress, resume=True, began=began)
+
+
+def _plan_notes(options: TrainOptions, plan: Plan) -> tuple[str, ...]:
+    """Say so where a strategy that unfreezes has no time to."""
+    head = plan.layers.groups[-1].leaf_names
+    alone = all(plan.trained(phase) <= head for phase in range(len(plan.phases)))
+    if options.plan is not None or options.strategy == "head" or not alone:
+        return ()
+    return (
+        f'{options.epochs} epoch is too short for "{options.strategy}": only the head trains. Give it more epochs.',
+    )
 
 
 def _shift(data: StudiedData, options: TrainOptions) -> tuple[float, ...] | None:
@@ -157,5 +166,5 @@ def _first_record(setup: Setup, timing: Timing) -> RunRecord:
         primary_metric=setup.options.metric or PRIMARY[dataset.task],
         timing=timing,
         environment=environment(),
-        notes=(*setup.data.notes, *setup.network.notes),
+        notes=(*_plan_notes(setup.options, setup.plan), *setup.data.notes, *setup.network.notes),
     )

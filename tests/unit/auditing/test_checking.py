@@ -13,7 +13,8 @@ from PIL import Image
 from unfreeze.auditing import CODES, Finding, check_dataset
 from unfreeze.auditing.balance import MIN_PICTURES
 from unfreeze.auditing.shortcuts import cramers_v
-from unfreeze.data import Dataset, Fingerprint, Split, open_dataset, scan
+from unfreeze.data import Dataset, Fingerprint, Split, check_trainable, open_dataset, scan
+from unfreeze.errors import DataError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -159,7 +160,16 @@ def test_uf402_too_few_pictures() -> None:
     assert 'of 1 of 2 classes: "dog" (19)' in finding.message
     assert len(finding.files) == MIN_PICTURES - 1
     values = Dataset(Path(), ("0.png", "1.png"), "regression", ("age",), np.array([[1.0], [2.0]]))
-    assert codes(check_dataset(values, made_up(2))) == ["UF402"]
+    assert codes(check_dataset(values, made_up(2))) == ["UF404", "UF402"]
+
+
+def test_uf404_what_a_training_would_stop_at_is_an_error() -> None:
+    dataset = classes(Path(), [f"{i}.png" for i in range(40)], [int(i < 2) for i in range(40)])
+    found = only(check_dataset(dataset, made_up(40)), "UF404")
+    assert found.severity == "error"
+    with pytest.raises(DataError) as caught:
+        check_trainable(dataset)
+    assert found.message == str(caught.value)
 
 
 def test_uf403_nothing_to_tell_apart() -> None:

@@ -44,8 +44,13 @@ class TestTrap30:
         numbers = column(*range(100), "unknown")
         assert decide_task([numbers])[0] == "regression"
         assert encode([numbers], task="regression", where=row).problems == (
-            '1 values of "y" are not a number: "unknown" (line 102).',
+            '1 values of "y" are not a number: "unknown" (line 102). Correct them, or remove the rows.',
         )
+
+    def test_trap_30_mostly_numbers_that_are_read_as_text_are_pointed_out(self) -> None:
+        task, why = decide_task([column(*range(60), *["abc"] * 12)])
+        assert task == "classification"
+        assert '60 of 72 values are numbers; if it is a quantity, mend others as "abc".' in why
 
     def test_trap_30_asked_for_wins(self) -> None:
         assert decide_task([column(*range(100))], task="classification")[0] == "classification"
@@ -85,7 +90,7 @@ class TestEncode:
     def test_none_is_a_class_among_words_and_a_hole_among_numbers(self) -> None:
         assert encode([column("none", "mild")], task="classification", where=row).outputs == ("mild", "none")
         holes = encode([column("1", "2", "n/a")], task="classification", where=row)
-        assert holes.problems == ('1 values of "y" are missing or NaN: line 4.',)
+        assert holes.problems == ('1 values of "y" are missing or NaN: line 4. Fill them in, or remove the rows.',)
 
     def test_classes_that_differ_in_case_only_are_noted(self) -> None:
         encoded = encode([column("Cat", "cat", "dog")], task="classification", where=row)
@@ -99,7 +104,7 @@ class TestEncode:
     @pytest.mark.parametrize("cell", ["inf", "-inf", "12px"])
     def test_what_is_no_finite_number_is_an_error(self, cell: str) -> None:
         problems = encode([column(1.5, cell)], task="regression", where=row).problems
-        assert problems == (f'1 values of "y" are not a number: "{cell}" (line 3).',)
+        assert problems == (f'1 values of "y" are not a number: "{cell}" (line 3). Correct them, or remove the rows.',)
 
     def test_decimal_commas_are_explained(self) -> None:
         assert "with a point" in encode([column("1,5", "2")], task="regression", where=row).problems[0]

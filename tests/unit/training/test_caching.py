@@ -23,6 +23,7 @@ from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feeder, PictureFeeder
 from unfreeze.training.inputs import StudiedData, open_data, study_data
+from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import loss_function
 from unfreeze.training.passes import PrefixSettings
@@ -58,7 +59,7 @@ def losses_of(
     feeder = feeder_of(network, settings)
     fine_tune(
         network, plan, data.dataset, settings=settings, loss=loss_function("classification"), device=device,
-        directory=out, progress=Silent(), feeder=feeder,
+        directory=out, progress=Silent(), feeder=feeder, interrupt=Interrupt(),
     )  # fmt: skip
     return [row[name] for row in read_jsonl(out / "history.jsonl") for name in ("train_loss", "val_loss")]
 

@@ -95,7 +95,7 @@ def test_a_checkpoint_is_whole_or_absent(image_folder: Path, tmp_path: Path) -> 
     with pytest.raises(InterruptedRunError):
         uf.train(image_folder, out=out, progress=Interrupting(5), **SETTINGS)
     checkpoint = out / "checkpoints" / "last.safetensors"
-    assert [file.name for file in checkpoint.parent.iterdir()] == ["last.safetensors"]
+    assert {file.name for file in checkpoint.parent.iterdir()} == {"last.safetensors", "lock"}
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     with pytest.raises(RunError, match="damaged"):
         load_checkpoint(checkpoint)
@@ -108,6 +108,53 @@ def test_resume_refuses_flags_that_differ_and_takes_those_that_agree(image_folde
     with pytest.raises(ConfigError, match=r"--epochs 7 differs from the run's own 3"):
         uf.train(out=out, resume=True, epochs=7)
     assert uf.train(image_folder, out=out, resume=True, epochs=3).record.status == "done"
+
+
+@pytest.mark.parametrize("stage", ["Loading", "Evaluating"])
+def test_an_interrupt_before_or_after_training_never_promises_what_is_not_there(
+    image_folder: Path, tmp_path: Path, stage: str
+) -> None:
+    class Impatient(Silent):
+        def stage(self, text: str) -> None:
+            if text.startswith(stage):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "run"
+    with pytest.raises((KeyboardInterrupt, InterruptedRunError)) as caught:
+        uf.train(image_folder, out=out, progress=Impatient(), **SETTINGS)
+    assert out.exists() == isinstance(caught.value, InterruptedRunError)
+    if out.exists():
+        assert uf.train(out=out, resume=True).record.status == "done"
+
+
+def test_an_interrupt_while_frozen_layers_are_computed_can_be_resumed(image_folder: Path, tmp_path: Path) -> None:
+    class Impatient(Silent):
+        def prefix(self, n: int, total: int) -> None:
+            if n < total:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    settings = {**SETTINGS, "cache_dir": str(tmp_path / "cache")}
+    with pytest.raises(InterruptedRunError, match="--resume"):
+        uf.train(image_folder, out=tmp_path / "run", progress=Impatient(), **settings)
+    assert uf.train(out=tmp_path / "run", resume=True).record.status == "done"
+
+
+def test_a_run_that_another_process_trains_is_not_resumed(image_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=out, progress=Interrupting(3), **SETTINGS)
+    holding = (
+        "import sys, time; from filelock import FileLock\n"
+        f"with FileLock({str(out / 'checkpoints' / 'lock')!r}):\n"
+        "    print('held', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match="Another process is training"):
+            uf.train(out=out, resume=True)
+        other.communicate()
+    assert uf.train(out=out, resume=True).record.status == "done"
 
 
 def test_resume_refuses_pictures_that_have_changed(image_folder: Path, tmp_path: Path) -> None:

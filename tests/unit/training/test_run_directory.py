@@ -227,6 +227,16 @@ def test_a_training_that_fails_is_recorded_as_failed_with_its_reason(image_folde
         uf.load(tmp_path / "run")
 
 
+def test_a_strategy_without_time_to_unfreeze_and_a_training_that_diverged_say_so(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    short = uf.train(image_folder, out=tmp_path / "short", strategy="gradual", epochs=1, **TINY)
+    assert any("too short" in note and "only the head trains" in note for note in short.record.notes)
+    wild = uf.train(image_folder, out=tmp_path / "wild", epochs=1, lr=1e6, **TINY)
+    assert any("diverged" in note and "--lr" in note for note in wild.record.notes)
+    assert not any("diverged" in note for note in short.record.notes)
+
+
 def test_an_interrupt_of_the_evaluation_can_be_resumed(image_folder: Path, tmp_path: Path) -> None:
     class Impatient(Silent):
         def stage(self, text: str) -> None:
