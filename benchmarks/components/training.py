@@ -97,7 +97,7 @@ class _VectorFeeder:
     def __init__(self, network: Network, settings: LoopSettings, targets: Any) -> None:
         self.network, self.settings, self.targets = network, settings, targets
 
-    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
+    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Split the network where the plan has it, and return vectors for what it trains."""
         import numpy as np
         import torch
@@ -115,9 +115,8 @@ class _VectorFeeder:
         [read] = split.prefix(images)
         vectors = np.random.default_rng(1).standard_normal((len(self.targets), *read.shape[1:]), dtype=np.float32)
         places = {(number, 0): number for number in range(len(vectors))}
-        self.last = CachedFeed(
-            split, self.settings, self.targets, {"none": (MemoryActivations({"x": vectors}), places)}
-        )
+        passes = {"none": (MemoryActivations({"x": vectors}), places)}
+        self.last = CachedFeed(split, self.settings, self.targets, passes, head_alone=head_alone)
         return self.last
 
     def final(self) -> Feed:
@@ -129,7 +128,15 @@ def _settings(train: Any, val: Any, *, batch_size: int) -> LoopSettings:
     from unfreeze.training.epochs import LoopSettings
 
     return LoopSettings(
-        train=train, val=val, batch_size=batch_size, augment="none", views=1, seed=0, metric="accuracy", clip=1.0
+        train=train,
+        val=val,
+        batch_size=batch_size,
+        augment="none",
+        augment_head="none",
+        views=1,
+        seed=0,
+        metric="accuracy",
+        clip=1.0,
     )
 
 

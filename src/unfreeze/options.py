@@ -14,7 +14,7 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["check_options", "flag", "option_problems"]
+__all__ = ["check_options", "flag", "option_problems", "phase_augment"]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
@@ -47,6 +47,18 @@ def option_problems(options: TrainOptions, *, given: frozenset[str] = frozenset(
     if wrong_kinds:  # ranges of values that are not even numbers cannot be told
         return wrong_kinds
     return (*_range_problems(options), *_contradictions(options, given))
+
+
+def phase_augment(options: TrainOptions, *, head_alone: bool) -> Literal["none", "light", "standard"]:
+    """Return how pictures are varied in a phase.
+
+    Unless told otherwise, lightly where pretrained layers train, and not at all where the head alone does: its input is
+    then computed once, and varying it gained nothing (docs/adr/0014).
+    """
+    if options.augment is not None:
+        return options.augment
+    wants_views = options.views is not None and options.views > 1
+    return "none" if head_alone and not wants_views else "light"
 
 
 def flag(name: str) -> str:

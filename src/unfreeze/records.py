@@ -66,7 +66,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hidden: int | None = None
     size: int | None = None
     views: int | None = None  # None: a new view in every epoch
-    augment: Literal["none", "light", "standard"] = "light"
+    augment: Literal["none", "light", "standard"] | None = None  # None: see options.phase_augment
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
     target: tuple[str, ...] = ()
     group: str | None = None

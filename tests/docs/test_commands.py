@@ -57,7 +57,7 @@ def test_defaults_in_help_are_those_of_the_library(capsys: pytest.CaptureFixture
     build_app()(["train", "--help"], result_action="return_value")
     shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
     defaults = TrainOptions()
-    for name in ("model", "strategy", "epochs", "batch_size", "augment", "balance", "clip", "seed", "device"):
+    for name in ("model", "strategy", "epochs", "batch_size", "balance", "clip", "seed", "device"):
         start = shown.index(f" {flag(name)} ")
         assert f"[default: {getattr(defaults, name)}]" in shown[start : start + 300], name
 

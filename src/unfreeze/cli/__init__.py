@@ -1,5 +1,5 @@
 """The command line: `unfreeze COMMAND …`. A command only parses, calls the library, and returns what to print."""
 
-from unfreeze.cli.running import main
+from unfreeze.cli.running import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

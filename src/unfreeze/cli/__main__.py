@@ -1,8 +1,6 @@
 """`python -m unfreeze.cli` is the command `unfreeze`."""
 
-import sys
-
-from unfreeze.cli import main
+from unfreeze.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -115,7 +115,11 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
     no_pretrained: Annotated[bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)]
     augment: Annotated[
         Literal["none", "light", "standard"],
-        _setting("augment", TRAINING, "How much training pictures are varied."),
+        _setting(
+            "augment",
+            TRAINING,
+            "How much training pictures are varied. [default: light; none while the head alone trains]",
+        ),
     ]
     views: Annotated[
         WholeNumber, _setting("views", TRAINING, "Different views of each picture. [default: a new one in every epoch]")

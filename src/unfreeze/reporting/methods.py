@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.errors import RunError
+from unfreeze.options import phase_augment
 from unfreeze.records import write_text
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval, rate
@@ -144,7 +145,7 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}.get(
         next((p["solver"] for p in planned if "solver" in p), config.solver or "adamw"), "AdamW"
     )
-    extras = [f"batches of {config.batch_size}", f"{_AUGMENTATIONS[config.augment]} augmentation"]
+    extras = [f"batches of {config.batch_size}", _augmentation(contents)]
     if config.balance != "none":
         extras.append({"weights": "class weights", "sampling": "class-balanced sampling"}[config.balance])
     if config.label_smoothing:
@@ -152,10 +153,22 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     if config.clip is not None:
         extras.append(f"gradients clipped to norm {config.clip:g}")
     yield f"We used {solver}, {_listed(extras)}, in {record.precision} on {record.device}."
+    if record.cache.hit_ratio is not None:
+        yield f"What frozen layers give was computed once for each view of a picture ({record.engine}, fp32)."
     yield f"The epoch with the best {METRIC_NAMES[record.primary_metric]} on validation was kept."
 
 
-_AUGMENTATIONS = {"none": "no", "light": "light", "standard": "standard"}
+def _augmentation(contents: Contents) -> str:
+    """Say how pictures were varied, and where not in all phases alike, in which."""
+    alone = [
+        {layer.group for layer in contents.layers if layer.phase == phase.name and layer.trained} <= {"head"}
+        for phase in contents.record.phases
+    ]
+    kinds = {each: phase_augment(contents.record.config, head_alone=each) for each in alone or [False]}
+    if len(set(kinds.values())) == 1:
+        (kind,) = set(kinds.values())
+        return "no augmentation" if kind == "none" else f"{kind} augmentation"
+    return f"{kinds[False]} augmentation where more than the classifier trained"
 
 
 def _phase(contents: Contents, index: int, phase: PhaseRecord, planned: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ class CachedFeed:
     Args:
         split: the network in two parts.
         settings: which pictures train, in which views.
+        head_alone: whether nothing but the head trains.
         targets: (n, ...) of all pictures of the data set.
         passes: by how views vary, the activations and the place of each (picture, view) in them.
     """
@@ -44,15 +45,18 @@ class CachedFeed:
         settings: LoopSettings,
         targets: np.ndarray,
         passes: Mapping[Augment, tuple[Activations, Mapping[Row, int]]],
+        *,
+        head_alone: bool,
     ) -> None:
         self.split = split
         self.model: nn.Module = split.suffix
-        self._settings, self._targets, self._passes = settings, targets, passes
+        self._settings, self._targets, self._passes, self._head_alone = settings, targets, passes, head_alone
 
     def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Iterate over an epoch's batches, without reading the first `skip`."""
         order = self._settings.epoch_indices(epoch)
-        return self._batches(order, self._settings.augment_of(epoch), self._settings.view(epoch), skip=skip)
+        augment = self._settings.augment_of(epoch, head_alone=self._head_alone)
+        return self._batches(order, augment, self._settings.view(epoch), skip=skip)
 
     def evaluation(self, indices: Sequence[int]) -> Iterator[Batch]:
         """Iterate over pictures as they are evaluated."""
@@ -93,22 +97,20 @@ class CachedFeeder:
         self.use = PrefixUse()
         self._last: Feed | None = None
 
-    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
-        """Return the feed of a phase.
-
-        Args:
-            epochs: of the phase, over the whole training.
-            check: called now and then; it may raise to interrupt.
-        """
+    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
+        """Return the feed of a phase; see `Feeder.feed`."""
         began = time.monotonic()
-        rows = self._rows(epochs)
+        rows = self._rows(epochs, head_alone=head_alone)
         split = split_network(
             self.network,
             torch.zeros(2, 3, *self.network.spec.size, dtype=torch.uint8, device=self.prefix.device),
             n_rows=sum(map(len, rows.values())),
             quota_bytes=MEMORY_BYTES if self.prefix.cache is None else self.prefix.cache.quota_bytes,
         )
-        self._last = self._pictures(split.reason) if isinstance(split, NoSplit) else self._cached(split, rows, check)
+        if isinstance(split, NoSplit):
+            self._last = self._pictures(split.reason, head_alone=head_alone)
+        else:
+            self._last = self._cached(split, rows, head_alone=head_alone, check=check)
         self.use = replace(self.use, seconds=self.use.seconds + time.monotonic() - began)
         return self._last
 
@@ -117,30 +119,36 @@ class CachedFeeder:
         last = self._last
         if isinstance(last, CachedFeed) and hash_weights(last.split.prefix) == last.split.weights_hash:
             return last
-        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self.data.memory)
+        return self._picture_feed(head_alone=False)
 
-    def _pictures(self, reason: str) -> Feed:
+    def _pictures(self, reason: str, *, head_alone: bool) -> Feed:
         self.progress.note(f"The whole network is computed in every step: {reason}.")
-        return PictureFeed(self.network, self.data.dataset, self.settings, memory=self.data.memory)
+        return self._picture_feed(head_alone=head_alone)
 
-    def _rows(self, epochs: range) -> dict[Augment, list[Row]]:
+    def _picture_feed(self, *, head_alone: bool) -> Feed:
+        dataset, memory = self.data.dataset, self.data.memory
+        return PictureFeed(self.network, dataset, self.settings, memory=memory, head_alone=head_alone)
+
+    def _rows(self, epochs: range, *, head_alone: bool) -> dict[Augment, list[Row]]:
         """Return which (picture, view) a phase needs, by how views vary."""
         train, held_out = self.settings.train, (*self.data.split.val, *self.data.split.test)
         wanted: dict[Augment, dict[Row, None]] = {"none": dict.fromkeys((index, 0) for index in held_out)}
         for epoch in epochs:
-            augment = self.settings.augment_of(epoch)
+            augment = self.settings.augment_of(epoch, head_alone=head_alone)
             view = 0 if augment == "none" else self.settings.view(epoch)
             wanted.setdefault(augment, {}).update(dict.fromkeys((index, view) for index in train))
         return {augment: list(rows) for augment, rows in wanted.items()}
 
-    def _cached(self, split: Split, rows: Mapping[Augment, list[Row]], check: Callable[[], None]) -> Feed:
+    def _cached(
+        self, split: Split, rows: Mapping[Augment, list[Row]], *, head_alone: bool, check: Callable[[], None]
+    ) -> Feed:
         passes = Passes(self._context, split, check, n_rows=sum(map(len, rows.values())))
         try:
             found = {augment: passes.fetched(augment, wanted) for augment, wanted in rows.items()}
         except CacheUnavailableError as error:
-            return self._pictures(str(error))
+            return self._pictures(str(error), head_alone=head_alone)
         self.use = self.use.plus(passes.use)
-        return CachedFeed(split, self.settings, self.data.dataset.targets, found)
+        return CachedFeed(split, self.settings, self.data.dataset.targets, found, head_alone=head_alone)
 
 
 def _tensor(array: np.ndarray) -> Tensor:

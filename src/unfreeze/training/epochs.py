@@ -21,7 +21,8 @@ class LoopSettings:
     train: Sequence[int]  # indices into the dataset
     val: Sequence[int]
     batch_size: int
-    augment: Augment
+    augment: Augment  # where pretrained layers train
+    augment_head: Augment  # where the head alone does
     views: int | None  # None: a new view in every epoch
     seed: int
     metric: str
@@ -40,9 +41,11 @@ class LoopSettings:
         """Return which view of every picture an epoch trains on."""
         return epoch if self.views is None else epoch % self.views
 
-    def augment_of(self, epoch: int) -> Augment:
+    def augment_of(self, epoch: int, *, head_alone: bool) -> Augment:
         """Return how an epoch's views vary: of a fixed number of views, the first is the one that is evaluated."""
-        return "none" if self.views is not None and self.view(epoch) == 0 else self.augment
+        if self.views is not None and self.view(epoch) == 0:
+            return "none"
+        return self.augment_head if head_alone else self.augment
 
     @property
     def steps_per_epoch(self) -> int:

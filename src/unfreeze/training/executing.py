@@ -16,6 +16,7 @@ from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, UnfreezeError
 from unfreeze.evaluation import evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY
+from unfreeze.options import phase_augment
 from unfreeze.plans import Plan
 from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json, write_text
 from unfreeze.training.caching import CachedFeeder
@@ -135,7 +136,8 @@ def _loop_settings(setup: Setup) -> LoopSettings:
         train=data.split.train,
         val=data.split.val,
         batch_size=options.batch_size,
-        augment=options.augment,
+        augment=phase_augment(options, head_alone=False),
+        augment_head=phase_augment(options, head_alone=True),
         views=options.views,
         seed=options.seed,
         metric=options.metric or PRIMARY[task],

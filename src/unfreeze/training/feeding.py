@@ -32,11 +32,12 @@ class Feed(Protocol):
 class Feeder(Protocol):
     """Makes the feed of a phase when the phase begins."""
 
-    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
+    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the feed of a phase; the network's gradients and modes are already the phase's.
 
         Args:
             epochs: what is left of the phase, counted over the whole training.
+            head_alone: whether nothing but the head trains in it.
             check: called now and then while the feed is made; it may raise, to interrupt.
         """
 
@@ -52,11 +53,15 @@ class PictureFeed:
         dataset: the pictures.
         settings: which of them train and validate, in which views.
         memory: where evaluation views are kept from epoch to epoch.
+        head_alone: whether nothing but the head trains.
     """
 
-    def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings, *, memory: ViewMemory) -> None:
+    def __init__(
+        self, network: Network, dataset: Dataset, settings: LoopSettings, *, memory: ViewMemory, head_alone: bool
+    ) -> None:
         self.model: nn.Module = network
         self._spec, self._dataset, self._settings, self._memory = network.spec, dataset, settings, memory
+        self._head_alone = head_alone
 
     def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Iterate over an epoch's batches of views, without decoding the first `skip`."""
@@ -66,7 +71,7 @@ class PictureFeed:
             settings.epoch_indices(epoch),
             self._spec,
             batch_size=settings.batch_size,
-            augment=settings.augment_of(epoch),
+            augment=settings.augment_of(epoch, head_alone=self._head_alone),
             seed=settings.seed,
             view=settings.view(epoch),
             skip=skip,
@@ -89,14 +94,14 @@ class PictureFeeder:
     """
 
     def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings) -> None:
-        self._feed = PictureFeed(network, dataset, settings, memory=ViewMemory())
+        self._network, self._dataset, self._settings, self._memory = network, dataset, settings, ViewMemory()
 
-    def feed(self, epochs: range, check: Callable[[], None]) -> Feed:
-        """Return the same feed for every phase."""
+    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
+        """Return the pictures and the whole network."""
         assert len(epochs)
         check()
-        return self._feed
+        return PictureFeed(self._network, self._dataset, self._settings, memory=self._memory, head_alone=head_alone)
 
     def final(self) -> Feed:
-        """Return that feed again."""
-        return self._feed
+        """Return the same again; what varies is not evaluated."""
+        return self.feed(range(1), head_alone=False, check=lambda: None)

@@ -135,7 +135,11 @@ class _Loop:
             self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
             if not self.phase_is_over():
                 self.apply_plan()
-                feed = self.feeder.feed(self.epochs_left(), lambda: self.pause_if_due(interrupt))
+                feed = self.feeder.feed(
+                    self.epochs_left(),
+                    head_alone=self.trains_head_alone,
+                    check=lambda: self.pause_if_due(interrupt),
+                )
             with one_thread() if self.trains_head_alone else nullcontext():
                 while not self.phase_is_over():
                     self.train_epoch(feed, interrupt, on_step)

@@ -40,6 +40,7 @@ def settings_of(data: StudiedData, **changes: Any) -> LoopSettings:
     wanted: dict[str, Any] = {
         "batch_size": 5,
         "augment": "none",
+        "augment_head": "none",
         "views": 1,
         "seed": 0,
         "metric": "accuracy",
@@ -97,7 +98,7 @@ def test_a_phase_without_frozen_layers_trains_on_pictures(data: StudiedData) -> 
     for strategy, kind in (("full", False), ("head", True)):
         network.train()
         apply_plan(network, make_plan(strategy, network.layers, epochs=1), step=0, steps_per_epoch=1)
-        assert isinstance(feeder.feed(range(1), lambda: None), CachedFeed) is kind
+        assert isinstance(feeder.feed(range(1), head_alone=True, check=lambda: None), CachedFeed) is kind
     assert len(told) == 1
     assert "no layer is frozen" in told[0]
 
@@ -109,7 +110,7 @@ def test_what_was_computed_with_other_weights_is_not_used_for_the_final_evaluati
     feeder = CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
     network.train()
     apply_plan(network, make_plan("head", network.layers, epochs=1), step=0, steps_per_epoch=1)
-    feed = feeder.feed(range(1), lambda: None)
+    feed = feeder.feed(range(1), head_alone=True, check=lambda: None)
     assert feeder.final() is feed
     with torch.no_grad():
         next(iter(network.backbone.parameters())).add_(1)
@@ -177,8 +178,8 @@ def test_validation_views_are_those_of_pictures(data: StudiedData, tmp_path: Pat
     settings = settings_of(data)
     network.train()
     apply_plan(network, make_plan("head", network.layers, epochs=1), step=0, steps_per_epoch=1)
-    cached = cached_with(data, "eager", tmp_path)(network, settings).feed(range(1), lambda: None)
-    plain = PictureFeeder(network, data.dataset, settings).feed(range(1), lambda: None)
+    cached = cached_with(data, "eager", tmp_path)(network, settings).feed(range(1), head_alone=True, check=lambda: None)
+    plain = PictureFeeder(network, data.dataset, settings).feed(range(1), head_alone=True, check=lambda: None)
     for one, other in zip(cached.evaluation(settings.val), plain.evaluation(settings.val), strict=True):
         assert torch.equal(one.indices, other.indices)
         assert torch.equal(one.targets, other.targets)
