@@ -30,6 +30,7 @@ from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, choose_engines, open_engine
 from unfreeze.frontier import Split
+from unfreeze.metrics import load_ahead
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress
@@ -193,6 +194,7 @@ class Passes:
         )
         first = next(stream)
         engine = self._opened(first.images)
+        load_ahead()  # while this thread waits for the engine; earlier the two would fight for the interpreter
         names = [tensor.name for tensor in self.split.frontier]
         places = iter([numbers[index][view] for index in indices for view in views])
         for tensors in engine.run(batch.images for batch in chain((first,), stream)):
