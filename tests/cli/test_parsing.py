@@ -111,3 +111,16 @@ def test_help_and_parse_errors_load_nothing_heavy(arguments: list[str]) -> None:
 
 def test_the_version_is_shown(unfreeze: Callable[..., Any]) -> None:
     assert unfreeze("--version").out.startswith("unfreeze 0.")
+
+
+@pytest.mark.parametrize(("argument", "code"), [("--version", 0), ("trian", 2)])
+def test_the_process_ends_with_the_code_and_with_all_that_was_to_happen_at_its_end(argument: str, code: int) -> None:
+    program = (
+        "import atexit, sys; atexit.register(print, 'at the end'); "
+        f"sys.argv = ['unfreeze', {argument!r}]; from unfreeze.cli import run; run()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stdout.splitlines()[-1] == "at the end"
+    assert ("unfreeze" in done.stdout) == (code == 0)
+    assert ("There is no command" in done.stderr) == (code == 2)

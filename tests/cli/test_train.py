@@ -125,3 +125,23 @@ def test_a_run_that_is_finished_is_not_resumed(unfreeze: Callable[..., Any], fin
     done = unfreeze("train", "--resume", "--out", finished)
     assert done.code == 2
     assert "finished" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["Reading pictures", "Loading", "Phase 1"])
+def test_an_interrupt_at_any_moment_is_answered_by_one_line_and_one_object(
+    pets: Path, tiny: tuple[str, ...], tmp_path: Path, line: str
+) -> None:
+    out = tmp_path / "run"
+    options = (*tiny, "--epochs", "5000", "--strategy", "full", "--out", str(out), "--json")
+    command = [sys.executable, "-m", "unfreeze.cli", "train", str(pets), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        shown = next((text for text in iter(process.stderr.readline, "") if text.startswith(line)), "")
+        process.send_signal(signal.SIGINT)
+        printed, err = process.communicate()
+    assert shown, err
+    assert process.returncode == 130, err
+    assert json.loads(printed)["error"]["exit_code"] == 130
+    assert err.splitlines()[-1].startswith("error: Interrupted")
+    assert (out / "checkpoints" / "last.safetensors").exists() == out.exists()
