@@ -94,7 +94,9 @@ class PlanFlags(TypedDict, total=False):
     epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
         float,
-        _setting("lr", PLAN, "The head's rate; the others scale with it. [default: 1e-3; 1e-2 with --solver sgd]"),
+        _setting(
+            "lr", PLAN, "The head's rate; the others scale with it. [default: 3e-3 for head, else 1e-3; 1e-2 for SGD]"
+        ),
     ]
     solver: Annotated[Literal["adamw", "sgd"], _setting("solver", PLAN, "The optimizer. [default: adamw]")]
     patience: Annotated[

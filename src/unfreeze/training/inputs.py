@@ -173,5 +173,10 @@ def _plan_settings(options: TrainOptions) -> PlanSettings:
 
 
 def default_lr(options: TrainOptions) -> float:
-    """Return the head's rate where none is given: 1e-3, the classic recipes' rate for Adam; 1e-2 for SGD."""
-    return 1e-2 if options.solver == "sgd" else 1e-3
+    """Return the head's rate where none is given.
+
+    1e-2 for SGD; for AdamW 3e-3 where the head alone trains (docs/adr/0014), else 1e-3, the classic recipes' rate.
+    """
+    if options.solver == "sgd":
+        return 1e-2
+    return 3e-3 if options.strategy == "head" else 1e-3
