@@ -50,6 +50,7 @@ class CachedFeed:
     ) -> None:
         self.split = split
         self.model: nn.Module = split.suffix
+        self.is_light = head_alone
         self._settings, self._targets, self._passes, self._head_alone = settings, targets, passes, head_alone
 
     def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
@@ -100,6 +101,7 @@ class CachedFeeder:
     def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the feed of a phase; see `Feeder.feed`."""
         began = time.monotonic()
+        self._last = None  # its activations make room for those of this phase
         rows = self._rows(epochs, head_alone=head_alone)
         split = split_network(
             self.network,

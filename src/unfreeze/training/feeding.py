@@ -22,6 +22,10 @@ class Feed(Protocol):
     def model(self) -> nn.Module:
         """What is called with a batch's inputs and gives the network's outputs (B, n_outputs), in its present modes."""
 
+    @property
+    def is_light(self) -> bool:
+        """Whether a step is so small that a team of threads costs it more than it gains."""
+
     def train(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Iterate over an epoch's batches, without the first `skip`."""
 
@@ -60,6 +64,7 @@ class PictureFeed:
         self, network: Network, dataset: Dataset, settings: LoopSettings, *, memory: ViewMemory, head_alone: bool
     ) -> None:
         self.model: nn.Module = network
+        self.is_light = False
         self._spec, self._dataset, self._settings, self._memory = network.spec, dataset, settings, memory
         self._head_alone = head_alone
 

@@ -134,17 +134,19 @@ class _Loop:
                 self.state.advance(hashes_before=layer_hashes(self.network, self.plan.layers))
             self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
             if not self.phase_is_over():
-                self.apply_plan()
-                feed = self.feeder.feed(
-                    self.epochs_left(),
-                    head_alone=self.trains_head_alone,
-                    check=lambda: self.pause_if_due(interrupt),
-                )
-            with one_thread() if self.trains_head_alone else nullcontext():
-                while not self.phase_is_over():
-                    self.train_epoch(feed, interrupt, on_step)
+                self.train_phase(interrupt, on_step)
             self.end_phase()
         self.state.go_back_to_best()
+
+    def train_phase(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
+        """Train what is left of the phase; its activations are let go of at the end."""
+        self.apply_plan()
+        feed = self.feeder.feed(
+            self.epochs_left(), head_alone=self.trains_head_alone, check=lambda: self.pause_if_due(interrupt)
+        )
+        with one_thread() if feed.is_light else nullcontext():
+            while not self.phase_is_over():
+                self.train_epoch(feed, interrupt, on_step)
 
     def apply_plan(self) -> PlanState:
         """Give gradients, modes and rates what the plan says for the next step."""
