@@ -1,4 +1,5 @@
 from .allocation import keep_freed_memory
+from .building import native_size, probe_size
 from .bundled import BUNDLED
 from .grouping import layers_of
 from .heads import Head, make_head
@@ -21,7 +22,9 @@ __all__ = [
     "load_network",
     "make_head",
     "model_layers",
+    "native_size",
     "output_scores",
+    "probe_size",
     "rebuild",
     "save_network",
 ]

@@ -15,9 +15,11 @@ from unfreeze.backbones.naming import pretrained_settings
 from unfreeze.backbones.ordering import trace
 from unfreeze.errors import ModelError
 
-__all__ = ["build_backbone", "build_meta", "count_features", "native_size"]
+__all__ = ["build_backbone", "build_meta", "count_features", "native_size", "probe_size"]
 
 N_CHANNELS = 3
+PROBE_SCALE = 10 / 7  # 224 → 320 px
+PROBE_STEP = 32  # px; by so much common networks reduce a picture
 
 
 def native_size(name: str) -> tuple[int, int]:
@@ -30,6 +32,21 @@ def native_size(name: str) -> tuple[int, int]:
     if channels != N_CHANNELS:
         raise ModelError(f"{name} takes {channels} channels; unfreeze trains networks for RGB pictures.")
     return (height, width)
+
+
+def probe_size(name: str) -> int:
+    """Return the side of the input, in pixels, that a head on the frozen network is shown pictures at.
+
+    Larger than what the network was pretrained at, as Touvron et al. 2019 ("Fixing the train-test resolution
+    discrepancy") found for evaluation, and docs/adr/0014 for heads; its own where its input is fixed or not square.
+
+    >>> probe_size("resnet50"), probe_size("vit_tiny_patch16_224")
+    (320, 224)
+    """
+    height, width = native_size(name)
+    if height != width or pretrained_settings(name).get("fixed_input_size"):
+        return height
+    return max(height, round(height * PROBE_SCALE / PROBE_STEP) * PROBE_STEP)
 
 
 def build_backbone(

@@ -79,7 +79,10 @@ class PlanFlags(TypedDict, total=False):
     """What trains, when, at which rates, and on which input."""
 
     size: Annotated[
-        WholeNumber, _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own]")
+        WholeNumber,
+        _setting(
+            "size", NETWORK, "Height and width of the input, px. [default: the network's own; 10/7 of it for head]"
+        ),
     ]
     hidden: Annotated[WholeNumber, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
     strategy: Annotated[

@@ -30,7 +30,8 @@ def layers_command(
     """Show a network's stages and layer groups, from input to output, with their sizes and selectors."""
     import unfreeze as uf
 
-    found = uf.plan_for(model, size=size, hidden=hidden).layers
+    # By a strategy that leaves the network its own size; its layers are the same by all.
+    found = uf.plan_for(model, strategy="full", size=size, hidden=hidden).layers
     return Answer(
         as_json=json,
         payload=_payload(found),

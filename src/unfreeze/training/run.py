@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from unfreeze.backbones import input_spec, load_network, model_layers
+from unfreeze.backbones import input_spec, load_network, model_layers, native_size
 from unfreeze.errors import RunError
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
@@ -132,14 +132,17 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
 
 
 def _plan_notes(options: TrainOptions, plan: Plan) -> tuple[str, ...]:
-    """Say so where a strategy that unfreezes has no time to."""
+    """Say so where the input is not the network's own, and where a strategy that unfreezes has no time to."""
+    notes = []
+    own = native_size(architecture_of(options))[0]
+    if options.strategy == "head" and options.size not in {None, own}:
+        notes.append(f"Pictures are shown at {options.size} px; the network's own size is {own} px (--size).")
     head = plan.layers.groups[-1].leaf_names
     alone = all(plan.trained(phase) <= head for phase in range(len(plan.phases)))
-    if options.plan is not None or options.strategy == "head" or not alone:
-        return ()
-    return (
-        f'{options.epochs} epoch is too short for "{options.strategy}": only the head trains. Give it more epochs.',
-    )
+    if alone and options.strategy not in {"head", "plan"}:
+        epochs = "1 epoch is" if options.epochs == 1 else f"{options.epochs} epochs are"
+        notes.append(f'{epochs} too short for "{options.strategy}": only the head trains. Give it more.')
+    return tuple(notes)
 
 
 def _shift(data: StudiedData, options: TrainOptions) -> tuple[float, ...] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from unfreeze.backbones import check_model_name
+from unfreeze.backbones import check_model_name, probe_size
 from unfreeze.errors import UnfreezeError, raise_together
 from unfreeze.options import option_problems
 from unfreeze.plans import read_settings
@@ -59,6 +59,8 @@ def settled(
         filled = msgspec.structs.replace(filled, strategy="plan")
     record = _run_model(filled)
     if record is None:
+        if filled.size is None and filled.strategy == "head":
+            return msgspec.structs.replace(filled, size=probe_size(architecture_of(filled)))
         return filled
     return msgspec.structs.replace(
         filled,
