@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from unfreeze.errors import ConfigError, RunError, did_you_mean
+from unfreeze.options import flag
 from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TrainOptions, read_json
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def _resumed(data: str | Path | None, out: str | Path | None, changes: Mapping[s
         raise ConfigError("--resume needs --out: the directory of the run to continue.")
     record = read_run(Path(out))
     problems = [
-        f"--{name.replace('_', '-')} {value} differs from the run's own {getattr(record.config, name)}; leave it out."
+        f"{flag(name)} {value} differs from the run's own {getattr(record.config, name)}; leave it out."
         for name, value in changes.items()
         if value != getattr(record.config, name)
     ]

@@ -18,8 +18,8 @@ __all__ = ["check_options", "flag", "option_problems", "phase_augment"]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
-# What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
+# What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
 SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "patience")
 
 
@@ -57,8 +57,9 @@ def phase_augment(options: TrainOptions, *, head_alone: bool) -> Literal["none",
     """
     if options.augment is not None:
         return options.augment
-    wants_views = options.views is not None and options.views > 1
-    return "none" if head_alone and not wants_views else "light"
+    if options.views is not None:
+        return "light" if options.views > 1 else "none"
+    return "none" if head_alone else "light"
 
 
 def flag(name: str) -> str:
@@ -123,6 +124,8 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
                 yield f"{flag(name)} contradicts --plan: the plan file says it itself. Leave one of them out."
     if options.augment == "none" and options.views is not None and options.views > 1:
         yield f"--views {options.views} contradicts --augment none: without augmentation all views are the same."
+    if options.augment not in {None, "none"} and options.views == 1:
+        yield f"--views 1 contradicts --augment {options.augment}: the first view is the picture as it is evaluated."
     if options.cache_dir is not None and not options.cache:
         yield "--cache-dir contradicts --no-cache: either what is computed is kept, or it is not."
     if options.weights is not None and not options.pretrained:

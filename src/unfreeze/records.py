@@ -72,7 +72,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     group: str | None = None
     split: str | None = None
     batch_size: int = 32
-    lr: float | None = None  # the head's rate; None: 1e-3, or the plan's own
+    lr: float | None = None  # the head's rate; None: the plan's own, or training.inputs.default_lr
     solver: Literal["adamw", "sgd"] | None = None
     metric: str | None = None
     balance: Literal["none", "weights", "sampling"] = "none"

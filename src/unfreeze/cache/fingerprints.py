@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
 
 from unfreeze.cache.hashes import FileState, FingerprintIndex, file_state
+from unfreeze.data.decoding import decoder_version
 from unfreeze.data.fingerprint import THUMB_SIDE, Fingerprint
 
 __all__ = ["fingerprint_from_text", "fingerprint_text", "scan_new"]
@@ -83,4 +85,5 @@ class _Kept(msgspec.Struct):
 def _recipe() -> str:
     """What a kept fingerprint must agree with: the version, and which fields there are."""
     names = ",".join(field.name for field in fields(Fingerprint))
-    return hashlib.sha256(f"{FINGERPRINT_VERSION} {THUMB_SIDE} {names}".encode()).hexdigest()[:16]
+    parts = (FINGERPRINT_VERSION, THUMB_SIDE, names, decoder_version(), metadata.version("imagehash"))
+    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]

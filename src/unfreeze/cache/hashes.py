@@ -74,7 +74,7 @@ class FingerprintIndex:
 
     def get_many(self, paths: Sequence[Path | str]) -> dict[str, str]:
         """Return the texts of the files that are still what they were, by their paths as given."""
-        if not self.path.is_file():
+        if not os.path.isfile(self.path):  # noqa: PTH113 - False also where it may not be looked at
             return {}
         return self._attempt(lambda connection: dict(_known(connection, [str(path) for path in paths])), {})
 

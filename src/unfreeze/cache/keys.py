@@ -33,12 +33,12 @@ def activation_key(
     """Return the name of a pass: a hash of everything that activations depend on beside the picture and its view.
 
     Keys by path or by the model's name would serve stale activations; this one changes with anything that
-    changes a value. For `augment="none"` views do not vary, so that `recipe_version` and `seed` are left out.
+    changes a value. For `augment="none"` views do not vary, so that `seed` is left out.
 
     Args:
         spec: the network's input.
         augment: how views vary.
-        recipe_version: of the code that makes varied views.
+        recipe_version: of the code that makes views.
         seed: of the views.
         weights_sha256: of the parameters and buffers of the frozen prefix, and of no others.
         graph: the prefix's graph up to the frontier as text, each node with its settings.
@@ -61,7 +61,7 @@ def activation_key(
             "crop_pct": _floats((spec.crop_pct,)),
             "depth_range": None if spec.depth_range is None else _floats(spec.depth_range),
             "augment": augment,
-            "recipe_version": recipe_version if varied else None,
+            "recipe_version": recipe_version,
             "seed": seed if varied else None,
             "weights": weights_sha256,
             "graph": graph,

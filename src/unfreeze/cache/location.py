@@ -28,14 +28,20 @@ def cache_directory(directory: Path | str | None = None) -> Path:
             `~/.cache/unfreeze`, or below `XDG_CACHE_HOME` if that is set.
 
     Raises:
-        CacheError: there is a file in its place.
+        CacheError: there is a file in its place, or no home directory to keep it in.
     """
     import platformdirs
 
     named = directory if directory is not None else os.environ.get(DIRECTORY_VARIABLE) or None
-    path = platformdirs.user_cache_path("unfreeze", appauthor=False) if named is None else Path(named).expanduser()
-    path = path.absolute()
-    if path.exists() and not path.is_dir():
+    try:
+        path = platformdirs.user_cache_path("unfreeze", appauthor=False) if named is None else Path(named).expanduser()
+        path = path.absolute()
+        is_other = path.exists() and not path.is_dir()
+    except (RuntimeError, OSError) as error:  # no home directory, or no right to look there
+        raise CacheError(
+            f"There is no cache directory here ({error}); name one by --cache-dir, or use --no-cache."
+        ) from error
+    if is_other:
         raise CacheError(f'The cache directory "{path}" is a file; name a directory, or one that is still to be made.')
     return path
 

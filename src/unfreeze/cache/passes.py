@@ -138,8 +138,8 @@ def describe(folder: Path, description: PassDescription) -> None:
 
 def mark_used(folder: Path) -> None:
     """Note that a pass is used now; where nothing can be written, nothing is noted."""
-    if folder.is_dir():
-        with suppress(OSError):
+    with suppress(OSError):
+        if folder.is_dir():
             (folder / USED).touch()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -73,7 +72,7 @@ class ActivationCache:
             quota_bytes = cache_quota(self.directory, n_bytes_used=sum(s.n_bytes for s in self._sizes()))
         self.quota_bytes = quota_bytes
         self._checked: set[Path] = set()  # shards whose bytes this object has checked
-        self._in_use = Counter[str]()
+        self._users: dict[str, weakref.WeakSet[object]] = {}
         self._lock = threading.Lock()
 
     def lookup(self, pass_key: str, row_keys: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -99,7 +98,7 @@ class ActivationCache:
             memory_bytes: rows that take no more are read into memory; others stay on disk, mapped.
 
         Returns:
-            The rows; as long as they live, this object does not evict their pass.
+            The rows; as long as mapped ones live, this object does not evict their pass.
 
         Raises:
             MissingRowsError: some are not there, or were damaged and are gone now: look up and write again.
@@ -120,7 +119,8 @@ class ActivationCache:
             activations = self._in_memory(index, shard_of, place, specs)
         else:
             activations = self._mapped(index, shard_of, place, specs)
-        self._hold(pass_key, activations)
+        if isinstance(activations, MappedActivations):  # others need the disk no longer
+            self._hold(pass_key, activations)
         return activations
 
     def writing(self, pass_key: str, *, description: PassDescription, n_rows: int) -> PassWriter:
@@ -240,14 +240,11 @@ class ActivationCache:
 
     def _hold(self, pass_key: str, user: object) -> None:
         with self._lock:
-            self._in_use[pass_key] += 1
-        weakref.finalize(user, self._release, pass_key)
-
-    def _release(self, pass_key: str) -> None:
-        self._in_use[pass_key] -= 1  # no lock: the garbage collector may call this while it is held
+            self._users.setdefault(pass_key, weakref.WeakSet()).add(user)
 
     def _used_keys(self) -> set[str]:
-        return {key for key, n_users in list(self._in_use.items()) if n_users > 0}
+        with self._lock:
+            return {key for key, users in self._users.items() if len(users)}
 
 
 def _only_used(index: PassIndex, shard_of: npt.NDArray[np.int64]) -> tuple[PassIndex, npt.NDArray[np.int64]]:

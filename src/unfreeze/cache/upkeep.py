@@ -11,6 +11,8 @@ from unfreeze.cache.hashes import INDEX_NAME, FingerprintIndex
 from unfreeze.cache.passes import PassEntry
 from unfreeze.cache.store import ActivationCache, Cleared
 
+ENGINES = "openvino"  # the folder of prepared engines, which `unfreeze.engines` writes
+
 __all__ = ["CacheContents", "clear_cache", "list_cache"]
 
 
@@ -36,7 +38,7 @@ def list_cache(directory: Path | str | None = None) -> CacheContents:
 
 
 def clear_cache(directory: Path | str | None = None, *, keys: Sequence[str] = ()) -> Cleared:
-    """Delete passes by their keys or by how these begin; without keys everything, known picture files too.
+    """Delete passes by their keys or by how these begin; without keys, known picture files and engines too.
 
     Files that the cache did not make stay.
 
@@ -48,4 +50,7 @@ def clear_cache(directory: Path | str | None = None, *, keys: Sequence[str] = ()
     if keys:
         return cleared
     n_bytes = FingerprintIndex(cache.directory / INDEX_NAME).clear()
+    for engine in (cache.directory / ENGINES).glob("*.blob"):
+        n_bytes += engine.stat().st_size
+        engine.unlink(missing_ok=True)
     return msgspec.structs.replace(cleared, n_bytes=cleared.n_bytes + n_bytes)

@@ -127,7 +127,12 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
         ),
     ]
     views: Annotated[
-        WholeNumber, _setting("views", TRAINING, "Different views of each picture. [default: a new one in every epoch]")
+        WholeNumber,
+        _setting(
+            "views",
+            TRAINING,
+            "Views of each picture, the first unvaried. [default: a new one in every epoch]",
+        ),
     ]
     balance: Annotated[
         Literal["none", "weights", "sampling"],
@@ -152,7 +157,9 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
     ]
     engine: Annotated[
         Literal["auto", "openvino", "compile", "eager"],
-        _setting("engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that is exact."),
+        _setting(
+            "engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that agrees with PyTorch."
+        ),
     ]
     cache_dir: Annotated[
         Path,

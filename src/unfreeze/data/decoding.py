@@ -24,7 +24,9 @@ import io
 import threading
 import warnings
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +92,13 @@ def read_image(
     return decode(read_bytes(path), name=str(path), at_least=at_least).to_rgb(depth_range)
 
 
+@cache
 def decoder_version() -> str:
-    """Return what turns files into pixels, with the versions that a pixel may depend on."""
-    return " ".join(f"{package} {metadata.version(package)}" for package in ("pillow", "simplejpeg", "tifffile"))
+    """Return what turns files into views, with the versions that a pixel may depend on."""
+    packages = ["pillow", "simplejpeg", "tifffile", "torchvision"]
+    if find_spec("pydicom") is not None:
+        packages.append("pydicom")
+    return " ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
 def read_bytes(path: Path | str) -> bytes:

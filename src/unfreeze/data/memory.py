@@ -36,6 +36,13 @@ class ViewMemory:
         """How many bytes are kept now."""
         return self._n_bytes
 
+    def clear(self) -> None:
+        """Forget all views."""
+        with self._lock:
+            self._views.clear()
+            self._views_of_8_bits.clear()
+            self._n_bytes = 0
+
     def has_room(self, spec: InputSpec) -> bool:
         """Say whether one more view of this input fits."""
         return self._n_bytes + N_CHANNELS * spec.size[0] * spec.size[1] <= self._max_bytes

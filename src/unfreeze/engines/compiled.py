@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from unfreeze.backbones import keep_freed_memory
-from unfreeze.engines.eager import run_torch
-from unfreeze.engines.engine import Engine, Precision, as_tensors, split_rows
+from unfreeze.engines.eager import in_parts, run_torch
+from unfreeze.engines.engine import Engine, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,11 +52,5 @@ class CompiledEngine(Engine):
 
     def run(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
         """Iterate over what the prefix makes of each batch; see `Engine.run`."""
-        return run_torch(self._forward, batches, device=self._device, precision=self.precision)
-
-    def _forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        parts = []
-        for whole, n_real in split_rows(images, self._batch_size):
-            laid_out = whole.contiguous(memory_format=torch.channels_last)  # one layout, so that nothing is recompiled
-            parts.append([each[:n_real] for each in as_tensors(self._compiled(laid_out))])
-        return tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        forward = partial(in_parts, self._compiled, batch_size=self._batch_size)  # one layout: nothing is recompiled
+        return run_torch(forward, batches, device=self._device, precision=self.precision)

@@ -2,7 +2,7 @@
 
 `openvino.convert_model` scripts every submodule, runs the trace again to check it, optimises the graph twice and
 reports what it does to a statistics server. The frontend that it drives does the same job on the trace of a plain
-function in a fifth of the time (docs/adr/0011), and every engine is checked on real pictures afterwards anyway.
+function in a third of the time (docs/adr/0011), and every engine is checked on real pictures afterwards anyway.
 """
 
 from __future__ import annotations

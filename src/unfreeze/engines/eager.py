@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from unfreeze.backbones import keep_freed_memory
-from unfreeze.engines.engine import N_BATCHES_IN_FLIGHT, Engine, Precision, as_tensors
+from unfreeze.engines.engine import N_BATCHES_IN_FLIGHT, Engine, Precision, as_tensors, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor, nn
 
-__all__ = ["EagerEngine", "run_torch"]
+__all__ = ["EagerEngine", "in_parts", "run_torch"]
 
 
 class EagerEngine(Engine):
@@ -24,21 +25,35 @@ class EagerEngine(Engine):
     Args:
         prefix: uint8 pictures in, one tensor or several out; on the device, in the modes that it is to compute in.
         device: where to compute.
+        batch_size: pictures in a pass. Batches are divided and filled up to it: a picture's bits would depend on how
+            many others it is computed with.
         precision: "bf16" computes in an autocast context.
     """
 
     name = "eager"
 
-    def __init__(self, prefix: nn.Module, *, device: torch.device, precision: Precision = "fp32") -> None:
+    def __init__(
+        self, prefix: nn.Module, *, device: torch.device, batch_size: int, precision: Precision = "fp32"
+    ) -> None:
         if device.type == "cpu":
             keep_freed_memory()
         self.precision = precision
         self._prefix = prefix
-        self._device = device
+        self._device, self._batch_size = device, batch_size
 
     def run(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:
         """Iterate over what the prefix makes of each batch; see `Engine.run`."""
-        return run_torch(self._prefix, batches, device=self._device, precision=self.precision)
+        forward = partial(in_parts, self._prefix, batch_size=self._batch_size)
+        return run_torch(forward, batches, device=self._device, precision=self.precision)
+
+
+def in_parts(forward: Callable[[Tensor], Any], images: Tensor, *, batch_size: int) -> tuple[Tensor, ...]:
+    """Compute images `batch_size` at a time, the last part filled up, and put the outputs together."""
+    parts = []
+    for whole, n_real in split_rows(images, batch_size):
+        laid_out = whole.contiguous(memory_format=torch.channels_last)
+        parts.append([each[:n_real] for each in as_tensors(forward(laid_out))])
+    return tuple(torch.cat(each) for each in zip(*parts, strict=True))
 
 
 def run_torch(

@@ -91,7 +91,7 @@ def open_engine(
             opened = task.attempt(name, make, notes)
             if opened is not None:
                 return opened
-    return Opened(EagerEngine(prefix, device=device), 0.0, tuple(notes))  # bf16 was too far off
+    return Opened(EagerEngine(prefix, device=device, batch_size=batch_size), 0.0, tuple(notes))  # bf16 was too far off
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ class _Task:
     @cached_property
     def expected(self) -> tuple[Tensor, ...]:
         with one_thread():
-            return next(EagerEngine(self.prefix, device=self.device).run([self.pictures]))
+            return next(
+                EagerEngine(self.prefix, device=self.device, batch_size=len(self.pictures)).run([self.pictures])
+            )
 
     @property
     def path(self) -> Path | None:
@@ -120,7 +122,13 @@ class _Task:
     def ways(self, name: EngineName) -> Iterator[Callable[[], Engine | None]]:
         """Iterate over the ways to an engine, the cheapest first; None comes of one that does not exist."""
         if name == "eager":
-            yield partial(EagerEngine, self.prefix, device=self.device, precision=self.precision)
+            yield partial(
+                EagerEngine,
+                self.prefix,
+                device=self.device,
+                batch_size=self.batch_size,
+                precision=self.precision,
+            )
         elif name == "compile":
             compiled = partial(CompiledEngine, self.prefix, device=self.device, batch_size=self.batch_size)
             yield partial(compiled, precision=self.precision)
@@ -136,6 +144,8 @@ class _Task:
                 return None
             check = self._measured(engine)
         except Exception as error:  # noqa: BLE001 - compilers raise anything; eager is still there
+            if make == self._stored_openvino:  # it is made anew in a moment
+                return None
             notes.append(f'The engine "{name}" is not used for the frozen layers: {_first_line(error)}.')
             return None
         if check <= LARGEST_DEVIATION[engine.precision]:
@@ -174,7 +184,7 @@ class _Task:
             return
         try:
             engine.store(path)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever OpenVINO raises: the engine works all the same
             yield f'The converted frozen layers could not be stored in "{path.parent}": {error}.'
 
 

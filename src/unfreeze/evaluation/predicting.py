@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.data import Batch
 
-__all__ = ["predict", "predict_outputs"]
+__all__ = ["laid_out", "predict", "predict_outputs"]
 
 
 def predict(network: Network, batches: Iterable[Batch], *, device: torch.device | None = None) -> np.ndarray:
@@ -48,14 +48,14 @@ def predict_outputs(network: nn.Module, batches: Iterable[Batch], *, device: tor
     found = []
     with _evaluating(network), torch.inference_mode():
         for batch in batches:
-            inputs = (_laid_out(tensor.to(place, non_blocking=True)) for tensor in batch.inputs)
+            inputs = (laid_out(tensor.to(place, non_blocking=True)) for tensor in batch.inputs)
             found.append(network(*inputs).float().cpu())
     assert found, "no pictures to predict"
     outputs: np.ndarray = torch.cat(found).numpy()
     return outputs
 
 
-def _laid_out(tensor: torch.Tensor) -> torch.Tensor:
+def laid_out(tensor: torch.Tensor) -> torch.Tensor:
     """Return pictures and maps channels-last, which is faster; vectors and tokens as they are."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor  # noqa: PLR2004
 

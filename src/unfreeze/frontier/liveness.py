@@ -88,6 +88,8 @@ def _is_unsteady(module: nn.Module) -> bool:
     """
     if isinstance(module, _BatchNorm) and module.running_mean is None:
         return True
+    if _forward_draws(module) and not _class_reads_training(module):
+        return True
     return module.training and not _drops_nothing(module) and _class_reads_training(module)
 
 
@@ -98,6 +100,12 @@ def _drops_nothing(module: nn.Module) -> bool:
 def _class_reads_training(module: nn.Module) -> bool:
     own = itertools.takewhile(lambda base: base is not nn.Module, type(module).__mro__)
     return any("training" in function.__code__.co_names for base in own for function in _functions(base))
+
+
+def _forward_draws(module: nn.Module) -> bool:
+    """Tell whether a module's forward itself draws random numbers, in whatever mode; others only initialise so."""
+    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
+    return code is not None and any(part in name for name in code.co_names for part in RANDOM_NAMES)
 
 
 def _functions(base: type) -> Iterator[Any]:

@@ -113,10 +113,12 @@ def split_network(
         )
     if not graph.frozen_macs:
         return NoSplit(_nothing_frozen(plain, opened.failures))
-    split = _best_split(graph, n_rows=n_rows, quota_bytes=quota_bytes, speeds=speeds)
-    if isinstance(split, Split) and not is_exact(plain, split.prefix, split.suffix, example):
-        return NoSplit(f"the graph of {type(plain).__name__} does not compute what the network does")
-    return split
+    try:
+        split = _best_split(graph, n_rows=n_rows, quota_bytes=quota_bytes, speeds=speeds)
+        exact = isinstance(split, NoSplit) or is_exact(plain, split.prefix, split.suffix, example)
+    except Exception as error:  # noqa: BLE001 - a network may be of parts that cannot be copied or named
+        return NoSplit(f"the graph of {type(plain).__name__} cannot be divided: {_first_line(error)}")
+    return split if exact else NoSplit(f"the graph of {type(plain).__name__} does not compute what the network does")
 
 
 def _best_split(graph: Graph, *, n_rows: int, quota_bytes: int | None, speeds: Speeds) -> Split | NoSplit:

@@ -37,8 +37,11 @@ def open_mixed(network: nn.Module) -> Opened:
             return Opened(fx.GraphModule(network, graph), failures)
         except Exception as error:  # noqa: BLE001 - the forward of any network may object to a proxy in its own way
             reason = (str(error).strip().splitlines() or [""])[0]
-            failures[attempt.failed_in] = f"{type(error).__name__}: {reason}"
-            if not attempt.failed_in:  # the network itself
+            where = attempt.failed_in
+            while where and where in failures:  # it was closed already: what calls it cannot be traced
+                where = where.rpartition(".")[0]
+            failures[where] = f"{type(error).__name__}: {reason}"
+            if not where:  # the network itself
                 return Opened(None, failures)
         finally:
             for name in set(vars(network)) - known:  # constants that the tracer stowed away there

@@ -146,6 +146,8 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
         next((p["solver"] for p in planned if "solver" in p), config.solver or "adamw"), "AdamW"
     )
     extras = [f"batches of {config.batch_size}", _augmentation(contents)]
+    if config.views is not None and config.views > 1:
+        extras.append(f"{config.views} fixed views of each picture, one of them unvaried")
     if config.balance != "none":
         extras.append({"weights": "class weights", "sampling": "class-balanced sampling"}[config.balance])
     if config.label_smoothing:

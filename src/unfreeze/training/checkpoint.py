@@ -100,8 +100,9 @@ def restore_optimizer(
         parameter = parameters[name]
         if value.shape == parameter.shape and value.ndim:
             optimizer.state[parameter][key] = torch.empty_like(parameter, requires_grad=False).copy_(value)
-        else:  # counters stay on the CPU, where the optimizers keep them
-            optimizer.state[parameter][key] = value.clone()
+        else:  # counters are on the CPU, but for those of fused optimizers
+            place = parameter.device if optimizer.defaults.get("fused") else "cpu"
+            optimizer.state[parameter][key] = value.to(place, copy=True)
 
 
 def save_checkpoint(path: Path, cursor: Cursor, sections: Sections) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unfreeze.backbones import keep_freed_memory
 from unfreeze.errors import ConfigError
+from unfreeze.evaluation.predicting import laid_out
 
 if TYPE_CHECKING:
     from unfreeze.backbones import Network
@@ -58,8 +59,8 @@ class Device:
         return network.to(self.torch_device).to(memory_format=torch.channels_last)
 
     def send(self, tensor: Tensor) -> Tensor:
-        """Move a batch to the device."""
-        return tensor.to(self.torch_device, non_blocking=True)
+        """Move a batch to the device, pictures and maps channels-last."""
+        return laid_out(tensor.to(self.torch_device, non_blocking=True))
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which the forward pass runs."""

@@ -35,7 +35,7 @@ class LoopSettings:
         A last batch of a single picture is left out, because batch statistics need two.
         """
         order = epoch_order(self.train, seed=self.seed, epoch=epoch, weights=self.sampling)
-        return order[:-1] if len(order) > self.batch_size and len(order) % self.batch_size == 1 else order
+        return order[: self._n_used]
 
     def view(self, epoch: int) -> int:
         """Return which view of every picture an epoch trains on."""
@@ -50,6 +50,9 @@ class LoopSettings:
     @property
     def steps_per_epoch(self) -> int:
         """The number of optimizer steps in an epoch, the same in all."""
+        return math.ceil(self._n_used / self.batch_size)
+
+    @property
+    def _n_used(self) -> int:
         n = len(self.train)
-        single_left = n > self.batch_size and n % self.batch_size == 1
-        return math.ceil((n - single_left) / self.batch_size)
+        return n - (n > self.batch_size and n % self.batch_size == 1)

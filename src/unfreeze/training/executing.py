@@ -13,7 +13,7 @@ import numpy as np
 
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
-from unfreeze.errors import InterruptedRunError, UnfreezeError
+from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
 from unfreeze.evaluation import evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment
@@ -22,7 +22,7 @@ from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOp
 from unfreeze.training.caching import CachedFeeder
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
-from unfreeze.training.directory import only_one, update
+from unfreeze.training.directory import only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
@@ -46,6 +46,7 @@ class Setup:
     plan: Plan
     network: Network
     device: Device
+    cache: ActivationCache | None
     out: Path
 
 
@@ -65,7 +66,11 @@ def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool
     """
     setup.device.place(setup.network)
     with only_one(setup.out, must_be_new=not resume):
-        return _execute(setup, record, progress, resume=resume, began=began)
+        if resume and read_run(setup.out).status == "done":
+            raise RunError(f'The run in "{setup.out}" has been finished by another process meanwhile.')
+        out = _execute(setup, record, progress, resume=resume, began=began)
+    shutil.rmtree(out / "checkpoints")  # the lock in it has been let go of
+    return out
 
 
 def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
@@ -107,7 +112,6 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
         out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
-    shutil.rmtree(out / "checkpoints")
     return out
 
 
@@ -151,7 +155,7 @@ def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedF
     prefix = PrefixSettings(
         engine=options.engine,
         device=setup.device.torch_device,
-        cache=ActivationCache(options.cache_dir) if options.cache else None,
+        cache=setup.cache,
     )
     return CachedFeeder(setup.network, setup.data, settings, prefix=prefix, progress=progress)
 

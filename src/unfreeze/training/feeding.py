@@ -40,7 +40,8 @@ class Feeder(Protocol):
         """Return the feed of a phase; the network's gradients and modes are already the phase's.
 
         Args:
-            epochs: what is left of the phase, counted over the whole training.
+            epochs: of the phase, counted over the whole training; all of them also where it is taken up again, so that
+                everything is decided as it was.
             head_alone: whether nothing but the head trains in it.
             check: called now and then while the feed is made; it may raise, to interrupt.
         """

@@ -136,13 +136,14 @@ class _Loop:
             if not self.phase_is_over():
                 self.train_phase(interrupt, on_step)
             self.end_phase()
+        self.pause_if_due(interrupt)
         self.state.go_back_to_best()
 
     def train_phase(self, interrupt: Interrupt, on_step: OnStep | None) -> None:
         """Train what is left of the phase; its activations are let go of at the end."""
         self.apply_plan()
         feed = self.feeder.feed(
-            self.epochs_left(), head_alone=self.trains_head_alone, check=lambda: self.pause_if_due(interrupt)
+            self.epochs_of_phase(), head_alone=self.trains_head_alone, check=lambda: self.pause_if_due(interrupt)
         )
         with one_thread() if feed.is_light else nullcontext():
             while not self.phase_is_over():
@@ -314,10 +315,10 @@ class _Loop:
             "phase_epochs": cursor.phase_epochs,
         }
 
-    def epochs_left(self) -> range:
-        """Return the epochs that the phase has left, if it does not stop early."""
+    def epochs_of_phase(self) -> range:
+        """Return all epochs planned for the phase, also those that a resumed training has behind it."""
         begun = sum(self.state.cursor.phase_epochs)
-        return range(self.n_epochs_done(), begun + self.plan.phases[self.state.cursor.phase].epochs)
+        return range(begun, begun + self.plan.phases[self.state.cursor.phase].epochs)
 
     def n_epochs_done(self) -> int:
         """Return the number of finished epochs, over all phases."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -37,7 +38,6 @@ from unfreeze.training.progress import Progress
 
 __all__ = ["PassContext", "Passes", "PrefixSettings", "PrefixUse", "Row"]
 
-N_CHECKED = 8  # pictures on which an engine is compared with eager PyTorch
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Row = tuple[int, int]  # picture, view
@@ -98,7 +98,6 @@ class Passes:
     def __init__(self, context: PassContext, split: Split, check: Callable[[], None], *, n_rows: int) -> None:
         self.context, self.split, self.check, self.n_rows = context, split, check, n_rows
         self.use = PrefixUse()
-        self.n_done = 0
         self.engine: Engine | None = None
         self.engine_name: EngineName = choose_engines(
             context.prefix.engine,
@@ -143,7 +142,7 @@ class Passes:
             seed=settings.seed,
             weights_sha256=self.split.weights_hash,
             graph=self.split.graph_hash,
-            engine=f"{meant} {metadata.version(PACKAGES[meant])}",
+            engine=f"{meant} {metadata.version(PACKAGES[meant])} on {context.prefix.device.type}",
             precision="fp32",
             decoder=decoder_version(),
         )
@@ -175,8 +174,12 @@ class Passes:
         alike: dict[tuple[int, ...], list[int]] = {}
         for index, number_of in missing.items():
             alike.setdefault(tuple(number_of), []).append(index)
+        n_done = 0
         for views, indices in alike.items():
-            yield from self._computed_views(augment, views, indices, missing)
+            for found, tensors in self._computed_views(augment, views, indices, missing):
+                yield found, tensors
+                n_done += len(found)
+                self.context.progress.prefix(n_done, len(numbers))
 
     def _computed_views(
         self, augment: Augment, views: tuple[int, ...], indices: list[int], numbers: Mapping[int, Mapping[int, int]]
@@ -194,7 +197,6 @@ class Passes:
         )
         first = next(stream)
         engine = self._opened(first.images)
-        load_ahead()  # while this thread waits for the engine; earlier the two would fight for the interpreter
         names = [tensor.name for tensor in self.split.frontier]
         places = iter([numbers[index][view] for index in indices for view in views])
         for tensors in engine.run(batch.images for batch in chain((first,), stream)):
@@ -202,8 +204,6 @@ class Passes:
             n = len(tensors[0])
             arrays = (tensor.numpy() for tensor in tensors)
             yield np.fromiter(islice(places, n), np.int64, n), dict(zip(names, arrays, strict=True))
-            self.n_done += n
-            context.progress.prefix(self.n_done, self.n_rows)
 
     def _opened(self, pictures: Tensor) -> Engine:
         """Open the engine once, checked on real pictures.
@@ -215,22 +215,28 @@ class Passes:
             prefix = self.context.prefix
             opened = open_engine(
                 self.split.prefix,
-                pictures[:N_CHECKED],
+                pictures,
                 engine=prefix.engine,
                 precision="fp32",
                 batch_size=self.context.settings.batch_size,
                 device=prefix.device,
                 cache_dir=None if prefix.cache is None else prefix.cache.directory,
-                key=self.split.graph_hash + self.split.weights_hash,
+                key=self._engine_key(pictures),
                 n_images=self.n_rows,
             )
             for note in opened.notes:
                 self.context.progress.note(note)
             self.engine = opened.engine
+            load_ahead()  # while this thread waits for the engine; earlier the two would fight for the interpreter
             if opened.engine.name != self.engine_name:
                 self.engine_name = opened.engine.name
                 raise _OtherEngineError
         return self.engine
+
+    def _engine_key(self, pictures: Tensor) -> str:
+        """Return by what a stored engine is known: the prefix, and the size that it was made for."""
+        parts = (self.split.graph_hash, self.split.weights_hash, *pictures.shape[1:])
+        return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 
 
 class _OtherEngineError(Exception):

@@ -30,7 +30,7 @@ class PhaseInfo:
 class StepInfo:
     """One optimizer step."""
 
-    step: int  # in its phase, from 0
+    step: int  # in its phase, from 1
     n_steps: int
     epoch: int  # over the whole training, from 0
     loss: float

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from unfreeze.backbones import input_spec, load_network, model_layers, native_size
+from unfreeze.cache import ActivationCache
 from unfreeze.errors import RunError
 from unfreeze.metrics import PRIMARY, check_metric
 from unfreeze.options import check_options
@@ -47,6 +48,7 @@ def train_run(
     """
     began = time.monotonic()
     options = settled(options, given, data=path, out=out)
+    cache = ActivationCache(options.cache_dir) if options.cache else None
     architecture = architecture_of(options)
     dataset = open_data(path, options)
     check_options(msgspec.structs.replace(options, task=dataset.task))
@@ -79,7 +81,7 @@ def train_run(
     timing = Timing(scan_seconds=round(data.seconds, 3), load_seconds=round(time.monotonic() - loading, 3))
     out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
     device = Device(options.device, options.precision)
-    setup = Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
+    setup = Setup(options=options, data=data, plan=plan, network=network, device=device, cache=cache, out=out)
     record = _first_record(setup, timing)
     return execute(setup, record, progress, resume=False, began=began)
 
@@ -95,6 +97,7 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
     if record.status == "done":
         raise RunError(f'The run in "{out}" is finished; there is nothing to resume.')
     options = record.config
+    cache = ActivationCache(options.cache_dir) if options.cache else None
     path = Path(record.data.path)
     data = study_data(path, open_data(path, options), options, progress)
     if data.fingerprint != record.data.fingerprint:
@@ -127,7 +130,7 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
         layers=model_layers(model.architecture, size=model.size, hidden=model.hidden, n_outputs=len(model.outputs)),
     )
     device = Device(options.device, options.precision)
-    setup = Setup(options=options, data=data, plan=plan, network=network, device=device, out=out)
+    setup = Setup(options=options, data=data, plan=plan, network=network, device=device, cache=cache, out=out)
     return execute(setup, record, progress, resume=True, began=began)
 
 

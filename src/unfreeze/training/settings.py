@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def settled(
         else f'"{data}" does not exist; give a folder of class folders, or a table.',
         _weights_problem(filled),
         device_problem(filled.device, filled.precision),
+        _engine_problem(filled.engine),
         None if out is None else out_problem(out),
     )
     raise_together([*problems, *(problem for problem in found if problem)])
@@ -96,6 +98,14 @@ def _said_by_plan(options: TrainOptions) -> dict[str, Any]:
 def _run_model(options: TrainOptions) -> ModelRecord | None:
     file = Path(options.model) / "model.json"
     return read_json(file, ModelRecord) if file.is_file() else None
+
+
+def _engine_problem(engine: str) -> str | None:
+    if engine == "openvino" and find_spec("openvino") is None:
+        return (
+            '--engine openvino: OpenVINO is not installed; run: pip install "openvino>=2025.0", or leave --engine out.'
+        )
+    return None
 
 
 def _weights_problem(options: TrainOptions) -> str | None:

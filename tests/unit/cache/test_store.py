@@ -232,7 +232,7 @@ def test_what_is_in_use_is_not_evicted_and_what_is_no_longer_is(
 ) -> None:
     write(cache, A, range(100))
     small = ActivationCache(cache.directory, quota_bytes=int(1.5 * cache.passes()[0].n_bytes))
-    held = small.read(A, row_keys([3]))
+    held = small.read(A, row_keys([3]), memory_bytes=0)
     with pytest.raises(CacheUnavailableError, match="has no room"):
         write(small, B, range(100))
     assert [entry.key for entry in small.passes()] == [A]
@@ -240,6 +240,17 @@ def test_what_is_in_use_is_not_evicted_and_what_is_no_longer_is(
     del held
     write(small, B, range(100))
     assert [entry.key for entry in small.passes()] == [B]
+
+
+def test_what_has_been_read_into_memory_does_not_keep_its_pass(
+    cache: ActivationCache, write: Write, row_keys: Keys
+) -> None:
+    write(cache, A, range(100))
+    small = ActivationCache(cache.directory, quota_bytes=int(1.5 * cache.passes()[0].n_bytes))
+    held = small.read(A, row_keys([3]))
+    write(small, B, range(100))
+    assert [entry.key for entry in small.passes()] == [B]
+    assert held.n_rows == 1
 
 
 def test_a_pass_larger_than_the_quota_is_refused_before_anything_is_written_or_evicted(
@@ -278,7 +289,7 @@ def test_available_bytes_count_what_may_be_evicted(cache: ActivationCache, write
     size = cache.passes()[0].n_bytes
     small = ActivationCache(cache.directory, quota_bytes=10_000)
     assert small.available_bytes(B) == 10_000
-    held = small.read(A, row_keys([1]))
+    held = small.read(A, row_keys([1]), memory_bytes=0)
     assert small.available_bytes(B) == 10_000 - size
     assert small.available_bytes(A) == 10_000
     del held

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def opened(name: str, prefix: nn.Module, *, batch_size: int = 5) -> Engine:
     if name == "eager":
-        return EagerEngine(prefix, device=CPU)
+        return EagerEngine(prefix, device=CPU, batch_size=4)
     if name == "compile":  # its graphs, run by PyTorch: generating code for them takes half a minute
         return CompiledEngine(prefix, device=CPU, batch_size=batch_size, backend="eager")
     return OpenVinoEngine.converted(prefix, size=(24, 24), batch_size=batch_size)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import unfreeze as uf
-from unfreeze.backbones import load_network
+from unfreeze.backbones import Network, load_network
 from unfreeze.cache import ActivationCache
 from unfreeze.freezing import apply_plan
 from unfreeze.plans import make_plan
@@ -50,12 +50,17 @@ def settings_of(data: StudiedData, **changes: Any) -> LoopSettings:
 
 
 def losses_of(
-    data: StudiedData, strategy: str, feeder_of: Callable[[Any, LoopSettings], Feeder], out: Path, *, epochs: int = 3
+    data: StudiedData,
+    strategy: str,
+    feeder_of: Callable[[Network, LoopSettings], Feeder],
+    out: Path,
+    *,
+    settings: LoopSettings,
+    epochs: int = 3,
 ) -> list[float]:
     network = load_network("test_resnet", task="classification", outputs=("cat", "dog"), size=32, pretrained=False)
     device = Device("cpu")
     device.place(network)
-    settings = settings_of(data)
     plan = make_plan(strategy, network.layers, epochs=epochs)
     feeder = feeder_of(network, settings)
     fine_tune(
@@ -71,16 +76,24 @@ def cached_with(data: StudiedData, engine: Any, directory: Path | None) -> Calla
     return lambda network, settings: CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
 
 
-@pytest.mark.parametrize("strategy", ["head", "stages:1", "gradual", "stages:3"])
-@pytest.mark.parametrize(("engine", "tolerance"), [("eager", 1e-6), ("openvino", 1e-3)])
+@pytest.mark.parametrize(
+    "changes", [{}, {"augment": "standard", "augment_head": "light", "views": 2}, {"augment": "light", "views": None}]
+)
+@pytest.mark.parametrize("strategy", ["head", "gradual", "stages:3"])
+@pytest.mark.parametrize(("engine", "tolerance"), [("eager", 1e-6), ("openvino", 1e-4)])
 def test_cached_and_uncached_training_have_the_same_losses(
-    data: StudiedData, tmp_path: Path, strategy: str, engine: str, tolerance: float
+    data: StudiedData, tmp_path: Path, strategy: str, engine: str, tolerance: float, changes: dict[str, Any]
 ) -> None:
-    plain = losses_of(
-        data, strategy, lambda network, settings: PictureFeeder(network, data.dataset, settings), tmp_path / "plain"
+    settings = settings_of(data, **changes)
+
+    def on_pictures(network: Network, settings: LoopSettings) -> Feeder:
+        return PictureFeeder(network, data.dataset, settings)
+
+    plain = losses_of(data, strategy, on_pictures, tmp_path / "plain", settings=settings)
+    cached = losses_of(
+        data, strategy, cached_with(data, engine, tmp_path / "cache"), tmp_path / "cached", settings=settings
     )
-    cached = losses_of(data, strategy, cached_with(data, engine, tmp_path / "cache"), tmp_path / "cached")
-    in_memory = losses_of(data, strategy, cached_with(data, engine, None), tmp_path / "memory")
+    in_memory = losses_of(data, strategy, cached_with(data, engine, None), tmp_path / "memory", settings=settings)
     assert cached == pytest.approx(plain, rel=tolerance)
     assert cached == in_memory
 
@@ -150,7 +163,14 @@ def test_trap_14_a_changed_pixel_weight_size_or_engine_is_computed_anew(
         "weights": {"model": "test_resnet", "seed": 1},
         "engine": {"engine": "eager"},
     }
-    again = uf.train(image_folder, out=tmp_path / "b", **{**options, **changes[change]})
+    told = list[str]()
+
+    class Listening(Silent):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    again = uf.train(image_folder, out=tmp_path / "b", progress=Listening(), **{**options, **changes[change]})
+    assert not any("engine" in note for note in told)
     assert again.record.cache.hit_ratio == pytest.approx(n_same / n_images)
 
 
@@ -160,6 +180,9 @@ def test_views_are_a_pure_function_of_seed_picture_and_number_and_come_from_the_
     options = {**TINY, "augment": "light", "views": 2, "cache_dir": str(tmp_path / "cache"), "epochs": 4}
     runs = [uf.train(image_folder, out=tmp_path / name, **options) for name in "ab"]
     assert [run.record.cache.hit_ratio for run in runs] == [0.0, 1.0]
+    anew = uf.train(image_folder, out=tmp_path / "c", **{**options, "cache_dir": str(tmp_path / "other")})
+    assert anew.record.cache.hit_ratio == 0.0
+    assert (anew.path / "model.safetensors").read_bytes() == (runs[0].path / "model.safetensors").read_bytes()
     assert (runs[0].path / "model.safetensors").read_bytes() == (runs[1].path / "model.safetensors").read_bytes()
     n_train = len(runs[0].record.split["train"])
     assert runs[0].record.cache.n_bytes == (24 + n_train) * runs[0].model.head[0].weight.shape[1] * 4

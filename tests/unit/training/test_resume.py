@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,31 @@ def test_trap_07_resumed_equals_uninterrupted_bit_for_bit(
     assert history_of(parts.path) == history_of(whole.path)
     assert parts.metrics == whole.metrics
     assert [layer.sha256_after for layer in parts.layers] == [layer.sha256_after for layer in whole.layers]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engine": "eager"},
+        {"engine": "eager", "cache": False, "batch_size": 5},
+        {"views": 2, "strategy": "head"},
+        {"augment": "none", "strategy": "stages:2", "cache": False},
+    ],
+    ids=["eager", "nothing kept, a last batch of one", "fixed views", "in memory"],
+)
+def test_trap_07_resuming_is_exact_whatever_computes_the_frozen_layers(
+    image_folder: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    settings = {**SETTINGS, **changes}
+    caches = ({}, {}) if settings.get("cache") is False else tuple({"cache_dir": str(tmp_path / name)} for name in "ab")
+    whole = uf.train(image_folder, out=tmp_path / "whole", **settings, **caches[0])
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=tmp_path / "parts", progress=Interrupting(5), **settings, **caches[1])
+    for folder in (tmp_path / "b").glob("activations"):
+        shutil.rmtree(folder)  # what was kept is gone meanwhile
+    parts = uf.train(out=tmp_path / "parts", resume=True)
+    assert weights_of(parts.path) == weights_of(whole.path)
+    assert history_of(parts.path) == history_of(whole.path)
 
 
 @pytest.mark.slow
