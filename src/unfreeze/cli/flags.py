@@ -153,7 +153,10 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
     seed: Annotated[WholeNumber, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
     device: Annotated[Literal["auto", "cpu", "cuda"], _setting("device", MACHINE, "Where to compute.")]
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"], _setting("precision", MACHINE, "How precisely; auto is fp32.")
+        Literal["auto", "fp32", "bf16"],
+        _setting(
+            "precision", MACHINE, "How precisely what trains is computed; auto is fp32, as frozen layers always are."
+        ),
     ]
     engine: Annotated[
         Literal["auto", "openvino", "compile", "eager"],

@@ -92,11 +92,15 @@ class CachedFeeder:
         self, network: Network, data: StudiedData, settings: LoopSettings, *, prefix: PrefixSettings, progress: Progress
     ) -> None:
         self.network, self.data, self.settings, self.prefix, self.progress = network, data, settings, prefix, progress
-        self._context = PassContext(
-            network=network, data=data, settings=settings, prefix=prefix, memory=data.memory, progress=progress
-        )
         self.use = PrefixUse()
+        self.notes: dict[str, None] = {}  # each once, in order
         self._last: Feed | None = None
+
+    def note(self, text: str) -> None:
+        """Tell the user something, and keep it for the record."""
+        if text not in self.notes:
+            self.notes[text] = None
+            self.progress.note(text)
 
     def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the feed of a phase; see `Feeder.feed`."""
@@ -130,7 +134,7 @@ class CachedFeeder:
         return self._picture_feed(head_alone=False)
 
     def _pictures(self, reason: str, *, head_alone: bool) -> Feed:
-        self.progress.note(f"The whole network is computed in every step: {reason}.")
+        self.note(f"The whole network is computed in every step: {reason}.")
         return self._picture_feed(head_alone=head_alone)
 
     def _picture_feed(self, *, head_alone: bool) -> Feed:
@@ -150,7 +154,11 @@ class CachedFeeder:
     def _cached(
         self, split: Split, rows: Mapping[Augment, list[Row]], *, head_alone: bool, check: Callable[[], None]
     ) -> Feed:
-        passes = Passes(self._context, split, check, n_rows=sum(map(len, rows.values())))
+        context = PassContext(
+            network=self.network, data=self.data, settings=self.settings, prefix=self.prefix, progress=self.progress,
+            note=self.note,
+        )  # fmt: skip
+        passes = Passes(context, split, check, n_rows=sum(map(len, rows.values())))
         try:
             found = {augment: passes.fetched(augment, wanted) for augment, wanted in rows.items()}
         except CacheUnavailableError as error:

@@ -105,8 +105,9 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
         evaluate_seconds=round(time.monotonic() - evaluating, 3),
     )
     timing = _with_total(timing, began)
-    notes = (*record.notes, *_divergence(setup, cursor))
-    for note in notes[len(record.notes) :]:
+    diverged = _divergence(setup, cursor)
+    notes = (*record.notes, *feeder.notes, *diverged)
+    for note in diverged:
         progress.note(note)
     update(
         out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,

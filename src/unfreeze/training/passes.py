@@ -26,7 +26,6 @@ from unfreeze.cache import (
 )
 from unfreeze.data import batches
 from unfreeze.data.decoding import decoder_version
-from unfreeze.data.memory import ViewMemory
 from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, choose_engines, open_engine
@@ -88,8 +87,8 @@ class PassContext:
     data: StudiedData
     settings: LoopSettings
     prefix: PrefixSettings
-    memory: ViewMemory  # evaluation views that the scan has made already
     progress: Progress
+    note: Callable[[str], None]  # told what the user should know, now and in the record
 
 
 class Passes:
@@ -117,7 +116,7 @@ class Passes:
             found = self._fetched(augment, rows)
         assert found is not None, "the engine is open now"
         if found.note is not None:
-            self.context.progress.note(found.note)
+            self.context.note(found.note)
         self.use = replace(
             self.use,
             engine=self.engine_name,
@@ -193,7 +192,7 @@ class Passes:
             augment=augment,
             seed=context.settings.seed,
             view=views,
-            memory=context.memory,
+            memory=context.data.memory,
         )
         first = next(stream)
         engine = self._opened(first.images)
@@ -225,7 +224,7 @@ class Passes:
                 n_images=self.n_rows,
             )
             for note in opened.notes:
-                self.context.progress.note(note)
+                self.context.note(note)
             self.engine = opened.engine
             load_ahead()  # while this thread waits for the engine; earlier the two would fight for the interpreter
             if opened.engine.name != self.engine_name:

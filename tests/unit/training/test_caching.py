@@ -208,3 +208,9 @@ def test_validation_views_are_those_of_pictures(data: StudiedData, tmp_path: Pat
         assert torch.equal(one.targets, other.targets)
         with torch.no_grad():
             torch.testing.assert_close(cached.model(*one.inputs), plain.model(*other.inputs), rtol=1e-6, atol=1e-6)
+
+
+def test_why_nothing_was_computed_ahead_stands_in_the_record(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, out=tmp_path / "run", strategy="full", epochs=1, augment="none", **TINY)
+    (note,) = [note for note in run.record.notes if "in every step" in note]
+    assert "no layer is frozen" in note
