@@ -54,8 +54,8 @@ class Scenario:
 
 # Epochs, rates and modules are those of `unfreeze plan tf_efficientnet_lite0 --strategy …`.
 SCENARIOS = (
-    Scenario(name="head-10", title="head, 10 epochs", strategy="head", epochs=10, head_epochs=10),
-    Scenario(name="head-30", title="head, 30 epochs", strategy="head", epochs=30, head_epochs=30),
+    Scenario(name="head-10", title="head, 10 epochs", strategy="head", epochs=10, head_epochs=10, lr=3e-3),
+    Scenario(name="head-30", title="head, 30 epochs", strategy="head", epochs=30, head_epochs=30, lr=3e-3),
     Scenario(
         name="last-stage",
         title="last stage, 10 epochs (4 of them the head alone)",
