@@ -186,7 +186,9 @@ def test_trap_06_all_groups_are_there_from_the_start(
     torch.optim.lr_scheduler.LambdaLR(fresh, lambda _: 1.0)
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "stop", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 5]
+)
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_trap_07_resuming_is_asking_the_plan_again(
     make_network: Callable[..., Network],

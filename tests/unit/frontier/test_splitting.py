@@ -30,7 +30,12 @@ TRAINED = {
     "eva02_tiny_patch14_224": ("blocks.11", "from:blocks.6"),
     "beit_base_patch16_224": ("blocks.3", "from:blocks.2"),
 }
-CASES = [(name, train) for name, trained in TRAINED.items() for train in ("head", *trained)]
+QUICK = ("resnet18", "convnext_atto", "vit_tiny_patch16_224")  # a kind of each; the others in all tests
+CASES = [
+    pytest.param(name, train, marks=() if name in QUICK else pytest.mark.slow)
+    for name, trained in TRAINED.items()
+    for train in ("head", *trained)
+]
 
 
 def split_or_fail(network: nn.Module, images: Tensor, **settings: int) -> Split:

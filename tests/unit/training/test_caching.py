@@ -76,6 +76,7 @@ def cached_with(data: StudiedData, engine: Any, directory: Path | None) -> Calla
     return lambda network, settings: CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"augment": "standard", "augment_head": "light", "views": 2}, {"augment": "light", "views": None}]
 )

@@ -54,7 +54,12 @@ def history_of(run: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("step", "number"),
-    [(2, signal.SIGINT), (5, signal.SIGTERM), (4, signal.SIGINT), (11, signal.SIGINT)],
+    [
+        (2, signal.SIGINT),
+        (5, signal.SIGTERM),
+        pytest.param(4, signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(11, signal.SIGINT, marks=pytest.mark.slow),
+    ],
     ids=["mid-epoch", "before a phase change", "at an epoch's end", "in the last phase"],
 )
 def test_trap_07_resumed_equals_uninterrupted_bit_for_bit(
@@ -70,6 +75,7 @@ def test_trap_07_resumed_equals_uninterrupted_bit_for_bit(
     assert [layer.sha256_after for layer in parts.layers] == [layer.sha256_after for layer in whole.layers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
