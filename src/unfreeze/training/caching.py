@@ -111,7 +111,8 @@ class CachedFeeder:
             self.network,
             self._example(),
             n_rows=sum(map(len, rows.values())),
-            quota_bytes=MEMORY_BYTES if self.prefix.cache is None else self.prefix.cache.quota_bytes,
+            # What the cache cannot take is held in memory, if it fits there.
+            quota_bytes=max(MEMORY_BYTES, 0 if self.prefix.cache is None else self.prefix.cache.quota_bytes),
         )
         if isinstance(split, NoSplit):
             self._last = self._pictures(split.reason, head_alone=head_alone)
@@ -134,7 +135,8 @@ class CachedFeeder:
         return self._picture_feed(head_alone=False)
 
     def _pictures(self, reason: str, *, head_alone: bool) -> Feed:
-        self.note(f"The whole network is computed in every step: {reason}.")
+        if not all(parameter.requires_grad for parameter in self.network.parameters()):  # else it goes without saying
+            self.note(f"The whole network is computed in every step: {reason}.")
         return self._picture_feed(head_alone=head_alone)
 
     def _picture_feed(self, *, head_alone: bool) -> Feed:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 WORKER = """
-import json, sys
+import json, os, sys
 import torch
 import torch.distributed as dist
 import unfreeze as uf
@@ -36,8 +36,10 @@ for step in range(2):
 gradients = torch.cat([p.grad.flatten() for p in network.parameters() if p.requires_grad])
 both = [torch.empty_like(gradients) for _ in range(2)]
 dist.all_gather(both, gradients)
-print(json.dumps({"n": len(gradients), "alike": torch.equal(*both)}))
+print(json.dumps({"n": len(gradients), "alike": torch.equal(*both)}), flush=True)
+dist.barrier()  # a process that ends first would take the connection from the other
 dist.destroy_process_group()
+os._exit(0)  # gloo's threads do not always end before the interpreter does
 """
 
 
