@@ -24,6 +24,7 @@ def test_options_that_mean_nothing_to_a_verb_are_refused(image_folder: Path, tmp
         run.evaluate(image_folder, targets="label")
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_out_the_runs_split_and_group_where_the_new_pictures_lack_them(
     image_folder: Path, make_image_table: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_process_killed_in_the_middle_of_a_shard_leaves_nothing_visible(
     assert not left.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_streaming_large_maps_and_loading_vectors_stay_within_their_memory(cache: ActivationCache) -> None:
     code = """

@@ -64,6 +64,7 @@ def test_what_trains_is_in_neither_hash() -> None:
     assert hashes(network) == hashes(small())
 
 
+@pytest.mark.slow
 def test_running_a_network_changes_no_hash(
     make_network: Callable[[str], Network], begin_phase: Callable[..., None], make_images: Callable[..., Tensor]
 ) -> None:

@@ -366,6 +366,7 @@ def test_no_split_where_nothing_fits_the_quota(
     assert isinstance(split_network(network, images, n_rows=1000, quota_bytes=2_048_000), Split)
 
 
+@pytest.mark.slow
 def test_a_quota_moves_the_cut_to_where_fewer_bytes_pass(
     make_network: Callable[[str], Network], begin_phase: Callable[..., None], make_images: Callable[..., Tensor]
 ) -> None:

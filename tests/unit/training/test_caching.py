@@ -142,6 +142,7 @@ def test_a_second_training_with_another_head_or_seed_of_the_head_computes_nothin
     assert raw[0]["timing"]["prefix_seconds"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["pixel", "size", "weights", "engine"])
 def test_trap_14_a_changed_pixel_weight_size_or_engine_is_computed_anew(
     image_folder: Path, tmp_path: Path, change: str
@@ -174,6 +175,7 @@ def test_trap_14_a_changed_pixel_weight_size_or_engine_is_computed_anew(
     assert again.record.cache.hit_ratio == pytest.approx(n_same / n_images)
 
 
+@pytest.mark.slow
 def test_views_are_a_pure_function_of_seed_picture_and_number_and_come_from_the_cache(
     image_folder: Path, tmp_path: Path
 ) -> None:
