@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ os.environ["COLUMNS"] = "120"
 os.environ["NO_COLOR"] = "1"
 # What tests compute is not the user's to keep.
 os.environ["UNFREEZE_CACHE_DIR"] = tempfile.mkdtemp(prefix="unfreeze-tests-")
+# A shell lets what it starts in the background ignore Ctrl-C, and that is inherited: tests of interrupts need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest
