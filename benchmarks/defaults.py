@@ -9,16 +9,16 @@ by one view at larger sizes. Settings are compared on test pictures. What is in 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from recording import record_missing
+
 import unfreeze as uf
 
-RESULTS = Path(__file__).parent / "results" / "defaults.jsonl"
 SEEDS = (0, 1, 2)
 CHOICES: tuple[dict[str, Any], ...] = (
     *({"views": k, "augment": "light", "size": None} for k in (1, 2, 4, 8)),
@@ -31,23 +31,15 @@ def main() -> None:
     """Measure what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path)
-    rows = _rows()
-    for seed, data, choice in product(SEEDS, parser.parse_args().data, CHOICES):
-        key = {"data": data.parent.name if data.is_file() else data.name, "seed": seed, **choice}
-        if not any(all(row[name] == value for name, value in key.items()) for row in rows):
-            rows.append(key | _measured(data, seed=seed, **choice))
-            RESULTS.parent.mkdir(exist_ok=True)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-            print(rows[-1], flush=True)
+    keys = (
+        {"data": data, "seed": seed, **choice}
+        for seed, data, choice in product(SEEDS, parser.parse_args().data, CHOICES)
+    )
+    rows = record_missing("defaults.jsonl", keys, _measured)
     _show(rows)
 
 
-def _rows() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
-def _measured(data: Path, *, seed: int, **choice: Any) -> dict[str, Any]:
+def _measured(*, data: Path, seed: int, **choice: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = uf.train(data, out=Path(folder) / "run", strategy="head", seed=seed, **choice)
         metric = run.record.primary_metric

@@ -9,7 +9,6 @@ default was chosen on validation; test pictures are shown beside it. What is in 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from dataclasses import replace
 from itertools import product
@@ -17,9 +16,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from recording import record_missing
+
 import unfreeze as uf
 
-RESULTS = Path(__file__).parent / "results" / "rates.jsonl"
 SEEDS = range(3)
 SCHEDULES, RATES = ("one-cycle", "cosine", "constant"), (1e-3, 3e-3, 1e-2)
 
@@ -28,21 +28,15 @@ def main() -> None:
     """Measure what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path)
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    known = {(row["data"], row["seed"], row["schedule"], row["lr"]) for row in rows}
-    RESULTS.parent.mkdir(exist_ok=True)
-    for data, seed, schedule, lr in product(parser.parse_args().data, SEEDS, SCHEDULES, RATES):
-        name = data.parent.name if data.is_file() else data.name
-        if (name, seed, schedule, lr) not in known:
-            rows.append(
-                {"data": name, "seed": seed, "schedule": schedule, "lr": lr} | _measured(data, seed, schedule, lr)
-            )
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
+    keys = (
+        {"data": data, "seed": seed, "schedule": schedule, "lr": lr}
+        for data, seed, schedule, lr in product(parser.parse_args().data, SEEDS, SCHEDULES, RATES)
+    )
+    rows = record_missing("rates.jsonl", keys, _measured)
     _show(rows)
 
 
-def _measured(data: Path, seed: int, schedule: Any, lr: float) -> dict[str, float | None]:
+def _measured(*, data: Path, seed: int, schedule: Any, lr: float) -> dict[str, float | None]:
     plan = uf.plan_for("tf_efficientnet_lite0", strategy="head", lr=lr)
     plan = replace(plan, phases=tuple(replace(phase, schedule=schedule) for phase in plan.phases))
     with tempfile.TemporaryDirectory() as folder:

@@ -128,6 +128,8 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
         yield f"--views 1 contradicts --augment {options.augment}: the first view is the picture as it is evaluated."
     if options.cache_dir is not None and not options.cache:
         yield "--cache-dir contradicts --no-cache: either what is computed is kept, or it is not."
+    if options.strategy == "head2toe" and options.features == "last":
+        yield "--features last contradicts --strategy head2toe: its head reads the outputs of all stages."
     if options.weights is not None and not options.pretrained:
         yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
     yield from _contradictions_of_task(options)

@@ -17,6 +17,7 @@ __all__ = [
     "FORMAT_VERSION",
     "CacheRecord",
     "DataRecord",
+    "FeatureSource",
     "Interval",
     "LayerRecord",
     "Metrics",
@@ -36,6 +37,7 @@ __all__ = [
 
 FORMAT_VERSION = 1
 TaskName = Literal["classification", "multilabel", "regression"]
+FeatureSource = Literal["last", "stages"]
 Record = TypeVar("Record")
 
 
@@ -64,6 +66,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     plan: str | None = None
     epochs: int = 10
     hidden: int | None = None
+    features: FeatureSource | None = None  # what the head reads; None: as the strategy says, else "last"
     size: int | None = None
     views: int | None = None  # None: a new view in every epoch
     augment: Literal["none", "light", "standard"] | None = None  # None: see options.phase_augment
@@ -105,6 +108,7 @@ class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     task: TaskName
     outputs: tuple[str, ...]  # class names, label names, or target columns
     hidden: int | None = None
+    features: FeatureSource = "last"  # what the head reads: the last layer's, or all stages' beside them
     size: tuple[int, int]  # height, width in pixels
     mean: tuple[float, float, float]  # of values in 0..1
     std: tuple[float, float, float]

@@ -11,6 +11,7 @@ from torch import nn
 
 from unfreeze.backbones.building import build_backbone, build_meta, count_features, native_size
 from unfreeze.backbones.bundled import BUNDLED, bundled_file
+from unfreeze.backbones.depths import join_depths
 from unfreeze.backbones.heads import Head, make_head
 from unfreeze.backbones.hub import load_timm
 from unfreeze.backbones.naming import check_model_name, plain_name, pretrained_settings
@@ -20,7 +21,7 @@ from unfreeze.backbones.weights import load_tensors, read_tensors, sha256_of
 from unfreeze.data import InputSpec
 from unfreeze.errors import ConfigError, raise_together
 from unfreeze.layers import Layers
-from unfreeze.records import ModelRecord, TaskName, WeightsRecord, read_json
+from unfreeze.records import FeatureSource, ModelRecord, TaskName, WeightsRecord, read_json
 
 __all__ = ["input_spec", "load_network", "model_layers"]
 
@@ -33,6 +34,7 @@ def load_network(
     task: TaskName,
     outputs: Sequence[str],
     hidden: int | None = None,
+    features: FeatureSource = "last",
     size: Size = None,
     weights: str | Path | None = None,
     pretrained: bool = True,
@@ -49,6 +51,8 @@ def load_network(
         task: what the head is for.
         outputs: class names, label names or target columns.
         hidden: units of a hidden layer in the head; None: a linear head.
+        features: what the head reads: "last", the backbone's features, or "stages", also the pooled outputs of all
+            its stages (see `join_depths`).
         size: pixels of the (square) input, or (height, width); None: the native size.
         weights: a file with the backbone's weights instead of the pretrained ones. That of a run brings the run's
             head too, if it has the same task, outputs and hidden layer.
@@ -68,6 +72,7 @@ def load_network(
         task=task,
         outputs=tuple(outputs),
         hidden=hidden,
+        features=features,
         target_mean=_floats(target_mean),
         target_std=_floats(target_std),
         prior_shift=_floats(prior_shift),
@@ -79,6 +84,8 @@ def load_network(
     name = check_model_name(name)
     pixels = _pixels(name, size)
     loaded = _load_backbone(name, pixels, weights=weights, pretrained=pretrained, seed=seed)
+    if features == "stages":
+        join_depths(loaded.backbone, size=pixels)
     n_features = count_features(loaded.backbone, name, pixels)
     head = make_head(n_features, n_outputs=len(wanted.outputs), hidden=hidden, seed=seed)
     notes = loaded.notes
@@ -102,7 +109,14 @@ def input_spec(name: str, *, size: Size = None) -> InputSpec:
     return InputSpec(size=_pixels(name, size), **_preprocessing(name))
 
 
-def model_layers(name: str, *, size: Size = None, hidden: int | None = None, n_outputs: int = 2) -> Layers:
+def model_layers(
+    name: str,
+    *,
+    size: Size = None,
+    hidden: int | None = None,
+    features: FeatureSource = "last",
+    n_outputs: int = 2,
+) -> Layers:
     """Return the layers that `load_network` would give, without loading or drawing any weights.
 
     Raises:
@@ -116,6 +130,8 @@ def model_layers(name: str, *, size: Size = None, hidden: int | None = None, n_o
     name = check_model_name(name)
     pixels = _pixels(name, size)
     backbone = build_meta(name, pixels)
+    if features == "stages":
+        join_depths(backbone, size=pixels)
     head = make_head(count_features(backbone, name, pixels), n_outputs=n_outputs, hidden=hidden)
     wanted = _Wanted(task="classification", outputs=tuple(map(str, range(n_outputs))), hidden=hidden)
     record = wanted.record(name, pixels, (backbone, head), WeightsRecord(kind="random", source="none"))
@@ -129,6 +145,7 @@ class _Wanted:
     task: TaskName
     outputs: tuple[str, ...]
     hidden: int | None = None
+    features: FeatureSource = "last"
     target_mean: tuple[float, ...] | None = None
     target_std: tuple[float, ...] | None = None
     prior_shift: tuple[float, ...] | None = None
@@ -157,8 +174,8 @@ class _Wanted:
 
     def has_head_of(self, other: ModelRecord) -> bool:
         """Tell whether another network's head means the same outputs in the same units."""
-        return (self.task, self.outputs, self.hidden, self.target_mean, self.target_std) == (
-            other.task, other.outputs, other.hidden, other.target_mean, other.target_std,
+        return (self.task, self.outputs, self.hidden, self.features, self.target_mean, self.target_std) == (
+            other.task, other.outputs, other.hidden, other.features, other.target_mean, other.target_std,
         )  # fmt: skip
 
     def record(
@@ -176,6 +193,7 @@ class _Wanted:
             task=self.task,
             outputs=self.outputs,
             hidden=self.hidden,
+            features=self.features,
             size=size,
             **_preprocessing(name),
             depth_range=depth_range,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from unfreeze.backbones.building import build_backbone
+from unfreeze.backbones.depths import join_depths
 from unfreeze.backbones.heads import make_head
 from unfreeze.backbones.network import Network
 from unfreeze.errors import RunError
@@ -66,7 +67,10 @@ def rebuild(record: ModelRecord, tensors: Path) -> Network:
     if weight is None:
         raise RunError(f'"{tensors}" holds no head ("head.0.weight"); expected the weights that unfreeze saved.')
     head = make_head(weight.shape[1], n_outputs=len(record.outputs), hidden=record.hidden)
-    network = Network(build_backbone(record.architecture, record.size), head, record=record)
+    backbone = build_backbone(record.architecture, record.size)
+    if record.features == "stages":
+        join_depths(backbone, size=record.size)
+    network = Network(backbone, head, record=record)
     try:
         network.load_state_dict(saved)
     except RuntimeError as error:

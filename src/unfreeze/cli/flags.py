@@ -85,12 +85,22 @@ class PlanFlags(TypedDict, total=False):
         ),
     ]
     hidden: Annotated[WholeNumber, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
+    features: Annotated[
+        Literal["last", "stages"],
+        _setting(
+            "features",
+            NETWORK,
+            "What the head reads: the last layer's features, or the pooled outputs of all stages beside them. "
+            "[default: last; stages for head2toe]",
+        ),
+    ]
     strategy: Annotated[
         str,
         _setting(
             "strategy",
             PLAN,
-            "head, gradual, layerwise, gradual-layerwise, full, lp-ft, norm-only, or a selector such as stages:2.",
+            "head, head2toe, gradual, layerwise, gradual-layerwise, full, lp-ft, norm-only, "
+            "or a selector such as stages:2.",
         ),
     ]
     plan: Annotated[Path, _setting("plan", PLAN, "A plan file (TOML) instead; `unfreeze plan --toml` writes one.")]

@@ -4,7 +4,6 @@ from unfreeze.frontier.choosing import SPEEDS, Candidate, Speeds, choose_cut
 from unfreeze.frontier.cutting import FrontierTensor
 from unfreeze.frontier.keys import hash_weights
 from unfreeze.frontier.splitting import NoSplit, Split, split_network
-from unfreeze.frontier.taps import Taps, tap_network
 
 __all__ = [
     "SPEEDS",
@@ -13,9 +12,7 @@ __all__ = [
     "NoSplit",
     "Speeds",
     "Split",
-    "Taps",
     "choose_cut",
     "hash_weights",
     "split_network",
-    "tap_network",
 ]

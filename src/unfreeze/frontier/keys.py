@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import timm
@@ -24,9 +25,9 @@ NO_CONFIGURATION = frozenset({"default_cfg", "pretrained_cfg", "pretrained_loc",
 def hash_graph(prefix: nn.Module) -> str:
     """Return the sha256 of what a prefix, or another module, computes, apart from the values in its tensors.
 
-    It covers the operations with their arguments, where it is a graph; every module in it with its class, mode and
-    settings; the versions of torch and timm; and the source of classes that belong to neither. It is the same in
-    every process.
+    It covers the operations with their arguments, where it is a graph; every module in it with its class, mode,
+    settings and forward hooks; the versions of torch and timm; and the source of classes and hooks that belong to
+    neither. It is the same in every process.
     """
     digest = hashlib.sha256(f"torch {torch.__version__} timm {timm.__version__}\n".encode())
     lines = _graph_lines(prefix) if isinstance(prefix, fx.GraphModule) else _module_lines(prefix)
@@ -60,12 +61,22 @@ def _graph_lines(prefix: fx.GraphModule) -> Iterator[str]:
 def _module_lines(module: nn.Module) -> Iterator[str]:
     for path, part in module.named_modules():
         yield f"  {path} {_qualified(type(part))} {_settings(part)}"
+        for hook in _hooks(part):
+            yield f"    {_text(hook)}"
+
+
+def _hooks(module: nn.Module) -> Iterator[Any]:
+    """Yield what is called before and after a module's forward, which may change what goes in and comes out."""
+    for kind in ("_forward_pre_hooks", "_forward_hooks"):
+        yield from vars(module)[kind].values()
 
 
 def _sources(module: nn.Module) -> list[str]:
-    """Return the source of the classes in a module that no version of a library stands for."""
-    classes = {type(part) for part in module.modules() if not isinstance(part, fx.GraphModule)}
-    return sorted(_source(each) for each in classes if not each.__module__.startswith(("torch.", "timm.")))
+    """Return the source of the classes and hooks in a module that no version of a library stands for."""
+    parts = [part for part in module.modules() if not isinstance(part, fx.GraphModule)]
+    hooks = {hook if inspect.isfunction(hook) else type(hook) for part in parts for hook in _hooks(part)}
+    own = {each for each in {*map(type, parts), *hooks} if not each.__module__.startswith(("torch.", "timm."))}
+    return sorted(map(_source, own))
 
 
 class _Number(str):
@@ -103,6 +114,9 @@ def _text(value: Any) -> str:
             text = f"partial {_text(value.func)} {_text(value.args)} {_text(value.keywords)}"
         case Tensor():
             text = f"tensor {hash_tensors({'': value})}"
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            said = {each.name: getattr(value, each.name) for each in fields(value) if each.repr}
+            text = f"{_qualified(type(value))} {_text(said)}"
         case _:
             text = _qualified(value) if callable(value) or " at 0x" in repr(value) else repr(value)
     return text
@@ -113,7 +127,7 @@ def _qualified(value: Any) -> str:
     return f"{getattr(named, '__module__', '')}.{named.__qualname__}"
 
 
-def _source(each: type) -> str:
+def _source(each: type | Callable[..., Any]) -> str:
     try:
         return inspect.getsource(each)
     except (OSError, TypeError):  # typed into an interpreter

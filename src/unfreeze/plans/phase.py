@@ -66,6 +66,7 @@ class PlanSettings:
         model: The network's name.
         size: Height and width of its input, in pixels.
         hidden: Units of the head's hidden layer.
+        features: What the head reads: the features of the last layer, or also the pooled outputs of all stages.
         views: Different augmented views of each image.
         augment: The strength of augmentation.
     """
@@ -73,5 +74,6 @@ class PlanSettings:
     model: str | None = None
     size: int | None = None
     hidden: int | None = None
+    features: Literal["last", "stages"] | None = None
     views: int | None = None
     augment: Literal["none", "light", "standard"] | None = None

@@ -20,6 +20,7 @@ __all__ = ["PLAN_VERSION", "format_plan", "read_plan", "read_settings"]
 
 PLAN_VERSION = 1
 AUGMENTS = ("none", "light", "standard")
+FEATURES = ("last", "stages")
 REQUIRED = tuple(field.name for field in fields(Phase) if field.default is MISSING and field.default_factory is MISSING)
 
 
@@ -162,8 +163,8 @@ def _rates(got: Any) -> dict[str, float] | None:
     return {selector: float(rate) for selector, rate in got.items()} if fits else None
 
 
-def _augment(got: Any) -> str | None:
-    return got if got in AUGMENTS else None
+def _one_of(got: Any, known: tuple[str, ...]) -> str | None:
+    return got if got in known else None
 
 
 POSITIVE = _Kind("a whole number of at least 1", _at_least_one)
@@ -174,8 +175,9 @@ SETTINGS: Mapping[str, _Kind] = {
     "model": TEXT,
     "size": POSITIVE,
     "hidden": POSITIVE,
+    "features": _Kind(f"one of {', '.join(FEATURES)}", lambda got: _one_of(got, FEATURES)),
     "views": POSITIVE,
-    "augment": _Kind(f"one of {', '.join(AUGMENTS)}", _augment),
+    "augment": _Kind(f"one of {', '.join(AUGMENTS)}", lambda got: _one_of(got, AUGMENTS)),
 }
 PHASE: Mapping[str, _Kind] = {
     "name": TEXT,

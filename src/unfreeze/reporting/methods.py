@@ -91,7 +91,12 @@ def _network(contents: Contents) -> Iterator[str]:
         "regression": f"{n} standardised target{'s' if n > 1 else ''} by the Huber loss",
     }[model.task]
     hidden = f", after a hidden layer of {model.hidden} units," if model.hidden else ""
-    yield f"Its classifier was replaced by a new linear layer{hidden} for {kind}."
+    on_stages = (
+        " on the mean and maximum of each channel after every stage, beside the final features (Evci et al. 2022),"
+        if model.features == "stages"
+        else ""
+    )
+    yield f"Its classifier was replaced by a new linear layer{on_stages}{hidden} for {kind}."
     yield _preprocessing(model)
 
 

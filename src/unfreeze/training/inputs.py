@@ -151,7 +151,13 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
     Raises:
         PlanError, SelectorError, ConfigError, ModelError: as the plan, its selectors or the network are wrong.
     """
-    layers = model_layers(architecture, size=options.size, hidden=options.hidden, n_outputs=n_outputs)
+    layers = model_layers(
+        architecture,
+        size=options.size,
+        hidden=options.hidden,
+        features=options.features or "last",
+        n_outputs=n_outputs,
+    )
     if options.plan is not None:
         return replace(Plan.from_toml(Path(options.plan), layers=layers), settings=_plan_settings(options))
     return make_plan(
@@ -167,7 +173,7 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
 
 def _plan_settings(options: TrainOptions) -> PlanSettings:
     """Return what a plan opens with: the network, and of the rest what is not the default."""
-    chosen = {name: getattr(options, name) for name in ("size", "hidden", "views", "augment")}
+    chosen = {name: getattr(options, name) for name in ("size", "hidden", "features", "views", "augment")}
     said = {name: value for name, value in chosen.items() if value != getattr(TrainOptions(), name)}
     return PlanSettings(model=options.model, **said)
 

@@ -20,7 +20,7 @@ from unfreeze.training.executing import Setup, execute, train_targets
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
 from unfreeze.training.loss import prior_shift
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import architecture_of, settled, weights_of
+from unfreeze.training.settings import FROZEN_STRATEGIES, architecture_of, settled, weights_of
 
 __all__ = ["resume_run", "train_run"]
 
@@ -67,6 +67,7 @@ def train_run(
         task=data.dataset.task,
         outputs=data.dataset.outputs,
         hidden=options.hidden,
+        features=options.features or "last",
         size=options.size,
         weights=weights_of(options),
         pretrained=options.pretrained,
@@ -117,6 +118,7 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
         task=model.task,
         outputs=model.outputs,
         hidden=model.hidden,
+        features=model.features,
         size=model.size,
         pretrained=False,
         seed=options.seed,
@@ -127,7 +129,13 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
     network.record = model
     plan = Plan.from_toml(
         out / "plan.toml",
-        layers=model_layers(model.architecture, size=model.size, hidden=model.hidden, n_outputs=len(model.outputs)),
+        layers=model_layers(
+            model.architecture,
+            size=model.size,
+            hidden=model.hidden,
+            features=model.features,
+            n_outputs=len(model.outputs),
+        ),
     )
     device = Device(options.device, options.precision)
     setup = Setup(options=options, data=data, plan=plan, network=network, device=device, cache=cache, out=out)
@@ -138,11 +146,11 @@ def _plan_notes(options: TrainOptions, plan: Plan) -> tuple[str, ...]:
     """Say so where the input is not the network's own, and where a strategy that unfreezes has no time to."""
     notes = []
     own = native_size(architecture_of(options))[0]
-    if options.strategy == "head" and options.size not in {None, own}:
+    if options.strategy in FROZEN_STRATEGIES and options.size not in {None, own}:
         notes.append(f"Pictures are shown at {options.size} px; the network's own size is {own} px (--size).")
     head = plan.layers.groups[-1].leaf_names
     alone = all(plan.trained(phase) <= head for phase in range(len(plan.phases)))
-    if alone and options.strategy not in {"head", "plan"}:
+    if alone and options.strategy not in {*FROZEN_STRATEGIES, "plan"}:
         epochs = "1 epoch is" if options.epochs == 1 else f"{options.epochs} epochs are"
         notes.append(f'{epochs} too short for "{options.strategy}": only the head trains. Give it more.')
     return tuple(notes)

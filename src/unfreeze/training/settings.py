@@ -18,7 +18,9 @@ from unfreeze.records import ModelRecord, TrainOptions, read_json
 from unfreeze.training.device import device_problem
 from unfreeze.training.directory import out_problem
 
-__all__ = ["architecture_of", "settled", "weights_of"]
+__all__ = ["FROZEN_STRATEGIES", "architecture_of", "settled", "weights_of"]
+
+FROZEN_STRATEGIES = frozenset({"head", "head2toe"})  # under which nothing but the head ever trains
 
 
 def settled(
@@ -59,14 +61,17 @@ def settled(
     raise_together([*problems, *(problem for problem in found if problem)])
     if filled.plan is not None:
         filled = msgspec.structs.replace(filled, strategy="plan")
+    if filled.strategy == "head2toe":
+        filled = msgspec.structs.replace(filled, features="stages")
     record = _run_model(filled)
     if record is None:
-        if filled.size is None and filled.strategy == "head":
+        if filled.size is None and filled.strategy in FROZEN_STRATEGIES:
             return msgspec.structs.replace(filled, size=probe_size(architecture_of(filled)))
         return filled
     return msgspec.structs.replace(
         filled,
         hidden=record.hidden if filled.hidden is None else filled.hidden,
+        features=record.features if filled.features is None else filled.features,
         size=record.size[0] if filled.size is None else filled.size,
     )
 

@@ -367,3 +367,25 @@ def test_load_of_what_is_not_a_run(tmp_path: Path) -> None:
         uf.load(tmp_path / "nothing")
     with pytest.raises(RunError, match="not a run directory"):
         uf.load(tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["eager", "openvino"])
+def test_a_head_on_all_stages_trains_on_what_was_computed_once_and_predicts_what_was_recorded(
+    image_folder: Path, tmp_path: Path, engine: str
+) -> None:
+    run = uf.train(image_folder, out=tmp_path / "run", features="stages", engine=engine, epochs=2, **TINY)
+    assert (run.record.engine, run.record.cache.hit_ratio) == (engine, 0.0)
+    assert json.loads((run.path / "model.json").read_text())["features"] == "stages"
+    assert 'features = "stages"' in (run.path / "plan.toml").read_text()
+    assert "after every stage" in (run.path / "methods.txt").read_text()
+    file, *_, probability = (run.path / "predictions.csv").read_text().splitlines()[1].split(",")
+    (found,) = run.predict([image_folder / file])
+    assert list(found.scores.values())[-1] == pytest.approx(float(probability), abs=1e-4)
+
+
+def test_a_run_that_is_continued_keeps_what_its_head_reads(image_folder: Path, tmp_path: Path) -> None:
+    first = uf.train(image_folder, out=tmp_path / "first", features="stages", epochs=1, **TINY)
+    changes = {**TINY, "model": str(first.path), "pretrained": True}
+    second = uf.train(image_folder, out=tmp_path / "second", epochs=1, **changes)
+    assert second.model.record.features == "stages"
+    assert any("head of the run" in note for note in second.record.notes)

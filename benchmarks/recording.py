@@ -1,0 +1,39 @@
+"""Measurements kept one to a line: what is in the file already is not repeated, and an interrupt loses one at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RESULTS", "data_name", "record_missing"]
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
+
+
+def record_missing(name: str, keys: Iterable[Mapping[str, Any]], measure: Callable[..., Row]) -> list[Row]:
+    """Measure what a file of results lacks, one key after another, and return all of its rows.
+
+    Args:
+        name: of the file in results/.
+        keys: what sets each measurement apart; `data`, where there is one, is a path, and kept by its name.
+        measure: called with a key's items; returns what it found.
+    """
+    file = RESULTS / name
+    file.parent.mkdir(exist_ok=True)
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    for key in keys:
+        said = {each: data_name(value) if isinstance(value, Path) else value for each, value in key.items()}
+        if not any(all(row.get(each) == value for each, value in said.items()) for row in rows):
+            rows.append(said | measure(**key))
+            print(rows[-1], flush=True)
+            with file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(rows[-1]) + "\n")
+    return rows
+
+
+def data_name(data: Path) -> str:
+    """Return what a data set is called: the folder of its pictures."""
+    return data.parent.name if data.is_file() else data.name
