@@ -38,9 +38,11 @@ from unfreeze.training.standing import (
     Where,
     epochs_of_phase,
     n_epochs_done,
+    n_epochs_in_all,
     phase_is_over,
     phase_of,
     seconds_left,
+    trains_head_alone,
     where,
 )
 from unfreeze.training.state import TrainingState
@@ -65,7 +67,7 @@ def fine_tune(
     feeder: Feeder,
     interrupt: Interrupt,
     resume: bool = False,
-    on_step: OnStep | None = None,
+    on_step: OnStep = lambda _state: None,
 ) -> Cursor:
     """Train a network by a plan; afterwards it holds the weights of the best epoch on validation.
 
@@ -100,10 +102,10 @@ def fine_tune(
         state.save()  # whatever happens from here on, the pretrained weights are there to go on from
     history.cut(state.cursor.n_history_bytes)
     loop = _Loop(
-        state=state, plan=plan, dataset=dataset, settings=settings, loss=loss, device=device, history=history, progress=progress,
-        feeder=feeder, pauses=Pauses(state, interrupt),
+        state=state, plan=plan, dataset=dataset, settings=settings, loss=loss, device=device, history=history,
+        progress=progress, feeder=feeder, pauses=Pauses(state, interrupt), on_step=on_step,
     )  # fmt: skip
-    loop.run(on_step)
+    loop.run()
     return state.cursor
 
 
@@ -121,34 +123,36 @@ class _Loop:
     progress: Progress
     feeder: Feeder
     pauses: Pauses
+    on_step: OnStep
     trained: list[nn.Parameter] = field(default_factory=list)  # what apply_plan has found to train
     counted_at: float = field(default_factory=time.monotonic)
 
-    def run(self, on_step: OnStep | None) -> None:
+    def run(self) -> None:
         """Train from the cursor to the end of the plan."""
         while self.state.cursor.phase < len(self.plan.phases):
             if not self.state.cursor.hashes_before:
                 self.state.advance(hashes_before=layer_hashes(self.network, self.plan.layers))
             self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
             if not self.phase_is_over:
-                self.train_phase(on_step)
+                self.train_phase()
             self.end_phase()
         self.pauses.if_due()
         self.state.go_back_to_best()
 
-    def train_phase(self, on_step: OnStep | None) -> None:
+    def train_phase(self) -> None:
         """Train what is left of the phase; its activations are let go of at the end."""
         self.apply_plan()
         epochs, steps = epochs_of_phase(self.plan, self.state.cursor), self.phase.takes_steps
-        feed = self.feeder.feed(epochs, head_alone=self.trains_head_alone, check=self.pauses.if_due, at_once=not steps)
+        head_alone = trains_head_alone(self.plan, self.state.cursor)
+        feed = self.feeder.feed(epochs, head_alone=head_alone, check=self.pauses.if_due, at_once=not steps)
         if not steps:
-            self.fit_phase(feed, on_step)
+            self.fit_phase(feed)
             return
         with one_thread() if feed.is_light else nullcontext():
             while not self.phase_is_over:
-                self.train_epoch(feed, on_step)
+                self.train_epoch(feed)
 
-    def fit_phase(self, feed: Feed, on_step: OnStep | None) -> None:
+    def fit_phase(self, feed: Feed) -> None:
         """Fit the head at what is left of the phase's strengths of the L2 penalty, an epoch each."""
         fit = HeadFit(
             self.network, feed, self.settings, loss=self.loss, n_epochs=self.phase.epochs, device=self.device,
@@ -156,22 +160,21 @@ class _Loop:
         )  # fmt: skip
         while not self.phase_is_over:
             self.fit_epoch(fit, feed)
-            if on_step is not None:
-                on_step(self.state)
+            self.on_step(self.state)
             self.pauses.if_due()
 
     def fit_epoch(self, fit: HeadFit, feed: Feed) -> None:
         """Fit the head at the next strength; then validate. The state changes only when both are done."""
         self.counted_at = time.monotonic()
-        cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
-        index = cursor.step // n_steps
-        epoch, value = sum(cursor.phase_epochs) + index, fit.fit(index)
+        n_steps = self.settings.steps_per_epoch
+        epoch, index = n_epochs_done(self.state.cursor, steps_per_epoch=n_steps), self.state.cursor.step // n_steps
+        value = fit.fit(index)
         if not math.isfinite(value):
             raise FailedError(
                 f"The loss became {value} in epoch {epoch + 1}, at an L2 penalty of {fit.strengths[index]:.3g}; "
                 'solver = "adamw" may do better.'
             )
-        self.count(steps=n_steps, loss=value, n=fit.n_vectors)
+        self.state.count(steps=n_steps, loss=value, n=fit.n_vectors, seconds=self.seconds_since_counted())
         self.end_epoch(feed, epoch, l2=fit.strengths[index])
 
     @property
@@ -201,24 +204,16 @@ class _Loop:
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
         return applied.state
 
-    @property
-    def trains_head_alone(self) -> bool:
-        """Whether a step changes nothing but the head, and is so short that looking at all modules would double it."""
-        head = self.plan.layers.groups[-1].leaf_names
-        return self.plan.trained(self.state.cursor.phase) <= head
-
-    def train_epoch(self, feed: Feed, on_step: OnStep | None) -> None:
+    def train_epoch(self, feed: Feed) -> None:
         """Train on every picture once, or on those that an interrupted epoch had left; then validate."""
         self.counted_at = time.monotonic()
         n_steps = self.settings.steps_per_epoch
-        epoch = n_epochs_done(self.state.cursor, steps_per_epoch=n_steps)
-        first = self.state.cursor.step % n_steps
+        epoch, first = n_epochs_done(self.state.cursor, steps_per_epoch=n_steps), self.state.cursor.step % n_steps
         self.apply_plan()  # validation has changed the modes
         for number, batch in enumerate(feed.train(epoch, skip=first), start=first):
             self.pauses.if_due()
             self.train_step(feed.model, batch, epoch=epoch, number=number)
-            if on_step is not None:
-                on_step(self.state)
+            self.on_step(self.state)
         self.end_epoch(feed, epoch)
         self.pauses.if_due()
 
@@ -226,7 +221,7 @@ class _Loop:
         """Take one optimizer step at the plan's rates for it."""
         cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
         seed_step(self.settings.seed, epoch=epoch, step=number)
-        if self.trains_head_alone:
+        if trains_head_alone(self.plan, cursor):  # so short a step that looking at all modules would double it
             applied = apply_rates(self.plan, self.state.optimizer, **self.where())
         else:
             applied = self.apply_plan()
@@ -239,7 +234,7 @@ class _Loop:
                 f"The loss became {value} in step {number + 1} of epoch {epoch + 1}; "
                 "a lower rate (--lr) usually helps, or --clip 1."
             )
-        self.count(steps=1, loss=value, n=len(batch.indices))
+        self.state.count(steps=1, loss=value, n=len(batch.indices), seconds=self.seconds_since_counted())
         self.progress.step(
             StepInfo(
                 step=cursor.step + 1,
@@ -251,51 +246,36 @@ class _Loop:
             )
         )
 
-    def count(self, *, steps: int, loss: float, n: int) -> None:
-        """Move the cursor on, by the steps taken, the mean loss of `n` pictures, and the time since the last count."""
-        cursor, seconds = self.state.cursor, self.seconds_since_counted()
-        self.state.advance(
-            step=cursor.step + steps,
-            loss_sum=cursor.loss_sum + loss * n,
-            n_seen=cursor.n_seen + n,
-            seconds=cursor.seconds + seconds,
-            phase_seconds=cursor.phase_seconds + seconds,
-            epoch_seconds=cursor.epoch_seconds + seconds,
-        )
-
     def end_epoch(self, feed: Feed, epoch: int, *, l2: float | None = None) -> None:
         """Validate, remember the epoch if it is the best, and write it down; `l2` where the head was fitted at it."""
         cursor = self.state.cursor
         found = validate(self.network, feed, self.dataset, self.settings, device=self.device)
-        metrics, val_loss = found.metrics, found.loss
-        value = metrics[self.settings.metric]
-        best = self.state.end_epoch(Best(epoch=epoch, value=value, val_loss=val_loss))
+        value = found.metrics[self.settings.metric]
+        best = self.state.end_epoch(Best(epoch=epoch, value=value, val_loss=found.loss))
         seconds = self.seconds_since_counted()
         info = EpochInfo(
             epoch=epoch,
-            n_epochs=sum(cursor.phase_epochs) + sum(phase.epochs for phase in self.plan.phases[cursor.phase :]),
+            n_epochs=n_epochs_in_all(self.plan, cursor),
             phase=self.phase.name,
             train_loss=cursor.loss_sum / max(cursor.n_seen, 1),
-            val_loss=val_loss,
+            val_loss=found.loss,
             metric=self.settings.metric,
             value=value,
             best=best,
             lr=None if l2 is not None else max(group["lr"] for group in self.state.optimizer.param_groups),
             l2=l2,
             seconds=cursor.epoch_seconds + seconds,
-            metrics=metrics,
+            metrics=found.metrics,
         )
         size = self.history.append(info, plan=self.plan, phase=cursor.phase, optimizer=self.state.optimizer)
         self.state.advance(
-            n_history_bytes=size,
-            seconds=cursor.seconds + seconds,
-            phase_seconds=cursor.phase_seconds + seconds,
+            n_history_bytes=size, seconds=cursor.seconds + seconds, phase_seconds=cursor.phase_seconds + seconds
         )
         self.progress.epoch(info)
 
     def end_phase(self) -> None:
         """Go back to the phase's best epoch, prove that frozen layers are untouched, and begin the next phase."""
-        cursor, phase = self.state.cursor, self.phase
+        cursor = self.state.cursor
         self.state.go_back_to_phase_best()
         layers = layer_records(
             self.plan,
@@ -306,10 +286,9 @@ class _Loop:
             end=self.state.phase_best,
         )
         assert_frozen(layers)
-        n_epochs = cursor.step // self.settings.steps_per_epoch
-        record = phase_record(phase, cursor, layers, n_epochs=n_epochs)
+        record = phase_record(self.phase, cursor, layers, n_epochs=cursor.step // self.settings.steps_per_epoch)
         self.state.begin_next_phase(
-            n_epochs=n_epochs, phases=(*cursor.phases, record), layers=(*cursor.layers, *layers)
+            n_epochs=record.epochs_run, phases=(*cursor.phases, record), layers=(*cursor.layers, *layers)
         )
         self.pauses.save()
 

@@ -7,7 +7,17 @@ from typing import TypedDict
 from unfreeze.plans import Phase, Plan
 from unfreeze.training.checkpoint import Cursor
 
-__all__ = ["Where", "epochs_of_phase", "n_epochs_done", "phase_is_over", "phase_of", "seconds_left", "where"]
+__all__ = [
+    "Where",
+    "epochs_of_phase",
+    "n_epochs_done",
+    "n_epochs_in_all",
+    "phase_is_over",
+    "phase_of",
+    "seconds_left",
+    "trains_head_alone",
+    "where",
+]
 
 STEPS_BEFORE_ESTIMATE = 5
 
@@ -23,6 +33,11 @@ class Where(TypedDict):
 def phase_of(plan: Plan, cursor: Cursor) -> Phase:
     """Return the phase under way."""
     return plan.phases[cursor.phase]
+
+
+def trains_head_alone(plan: Plan, cursor: Cursor) -> bool:
+    """Say whether the phase changes nothing but the head."""
+    return plan.trained(cursor.phase) <= plan.layers.groups[-1].leaf_names
 
 
 def where(cursor: Cursor, *, steps_per_epoch: int) -> Where:
@@ -51,6 +66,11 @@ def epochs_of_phase(plan: Plan, cursor: Cursor) -> range:
 def n_epochs_done(cursor: Cursor, *, steps_per_epoch: int) -> int:
     """Return the number of finished epochs, over all phases."""
     return sum(cursor.phase_epochs) + cursor.step // steps_per_epoch
+
+
+def n_epochs_in_all(plan: Plan, cursor: Cursor) -> int:
+    """Return the epochs of the whole training: those that finished phases took, and those planned from here on."""
+    return sum(cursor.phase_epochs) + sum(phase.epochs for phase in plan.phases[cursor.phase :])
 
 
 def seconds_left(plan: Plan, cursor: Cursor, *, steps_per_epoch: int) -> float | None:
