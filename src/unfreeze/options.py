@@ -5,7 +5,7 @@ Nothing here loads torch: the command line asks before it imports anything heavy
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,7 +14,7 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["check_options", "flag", "option_problems", "phase_augment"]
+__all__ = ["check_options", "flag", "option_problems", "phase_augment", "solver_problems"]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
@@ -60,6 +60,39 @@ def phase_augment(options: TrainOptions, *, head_alone: bool) -> Literal["none",
     if options.views is not None:
         return "light" if options.views > 1 else "none"
     return "none" if head_alone else "light"
+
+
+def solver_problems(
+    options: TrainOptions, *, solvers: Sequence[str], given: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Yield what contradicts `lbfgs`, where a phase is solved by it: it fits a linear head to all pictures at once.
+
+    What the phases of another solver can use, as a limit of the gradient, contradicts only where there are none.
+
+    Args:
+        options: The settings of a training, with what a plan file says at its top.
+        solvers: Of all phases.
+        given: Names of the settings that the user gave; the others are defaults and contradict nothing.
+    """
+    if "lbfgs" not in solvers:
+        return
+    alone, why = set(solvers) == {"lbfgs"}, 'contradicts solver "lbfgs", which'
+    if options.lr is not None and options.plan is None:
+        yield f"--lr {options.lr:g} {why} has no rate. Leave it out."
+    if options.hidden is not None:
+        yield f'--hidden {options.hidden} {why} fits a linear head. Leave it out, or take solver "adamw".'
+    if options.balance == "sampling":
+        yield f"--balance sampling {why} sees every picture once. Use --balance weights."
+    if not alone:
+        return
+    if "clip" in given and options.clip is not None:
+        yield f"--clip {options.clip:g} {why} takes no steps along the gradient. Leave it out."
+    if options.augment not in {None, "none"}:
+        yield f"--augment {options.augment} {why} sees every picture once, as it is evaluated. Leave it out."
+    if options.views is not None and options.views > 1:
+        yield f"--views {options.views} {why} sees every picture once, as it is evaluated. Leave it out."
+    if options.precision == "bf16":
+        yield f"--precision bf16 {why} computes in full precision. Leave it out."
 
 
 def flag(name: str) -> str:
@@ -132,6 +165,13 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
         yield "--features last contradicts --strategy head2toe: its head reads the outputs of all stages."
     if options.weights is not None and not options.pretrained:
         yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
+    if options.plan is None and options.solver == "lbfgs":
+        if options.strategy != "head":
+            yield (
+                f"--strategy {options.strategy} contradicts --solver lbfgs, which fits nothing but the head. "
+                'Use --strategy head, or a plan file in which the head\'s phase has solver = "lbfgs".'
+            )
+        yield from solver_problems(options, solvers=("lbfgs",), given=given)
     yield from _contradictions_of_task(options)
 
 

@@ -76,7 +76,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     split: str | None = None
     batch_size: int = 32
     lr: float | None = None  # the head's rate; None: the plan's own, or training.inputs.default_lr
-    solver: Literal["adamw", "sgd"] | None = None
+    solver: Literal["adamw", "sgd", "lbfgs"] | None = None
     metric: str | None = None
     balance: Literal["none", "weights", "sampling"] = "none"
     label_smoothing: float = 0.0
@@ -143,6 +143,7 @@ class PhaseRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     epochs_planned: int
     epochs_run: int
     best_epoch: int | None  # counted from 0 over the whole training
+    l2: float | None = None  # the strength of the L2 penalty in that epoch, where L-BFGS fitted the head
     n_trained: int
     seconds: float
 
@@ -156,7 +157,7 @@ class LayerRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     trained: bool
     n_parameters: int
     n_trained: int
-    lrs: tuple[float, ...]  # the distinct peak rates that the optimizer used in it; empty if frozen
+    lrs: tuple[float, ...]  # the distinct peak rates that the optimizer used in it; empty if frozen or without rates
     norm: Literal["eval", "train", "frozen", "none"]
     sha256_before: str
     sha256_after: str

@@ -111,7 +111,10 @@ class PlanFlags(TypedDict, total=False):
             "lr", PLAN, "The head's rate; the others scale with it. [default: 3e-3 for head, else 1e-3; 1e-2 for SGD]"
         ),
     ]
-    solver: Annotated[Literal["adamw", "sgd"], _setting("solver", PLAN, "The optimizer. [default: adamw]")]
+    solver: Annotated[
+        Literal["adamw", "sgd", "lbfgs"],
+        _setting("solver", PLAN, "The optimizer; lbfgs fits a linear head to all pictures at once. [default: adamw]"),
+    ]
     patience: Annotated[
         WholeNumber,
         _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]"),

@@ -65,13 +65,20 @@ def metric_chart(history: Sequence[dict[str, Any]], *, metric: str) -> Figure:
 
 
 def rate_chart(history: Sequence[dict[str, Any]]) -> Figure:
-    """Return the head's learning rate and the lowest of any layer at the end of each epoch."""
+    """Return the head's learning rate and the lowest of any layer at the end of each epoch.
+
+    Epochs of a solver without rates have the strength of their L2 penalty instead, on the same logarithmic axis.
+    """
     lowest = [min(row["lrs"].values(), default=None) for row in history]
     traces = [
         _line(history, [row["lr_head"] for row in history], name="highest", color="--series-1"),
         _line(history, lowest, name="lowest trained layer", color="--series-2"),
     ]
-    chart = _by_epoch(history, traces, title="learning rate")
+    penalties = [row.get("l2") for row in history]
+    if any(penalties):
+        penalty = _line(history, penalties, name="L2 penalty", color="--series-3")
+        traces = [penalty] if all(penalties) else [*traces, penalty]
+    chart = _by_epoch(history, traces, title="L2 penalty" if all(penalties) else "learning rate")
     chart["layout"]["yaxis"] |= {"type": "log", "exponentformat": "power", "dtick": 1}
     return chart
 

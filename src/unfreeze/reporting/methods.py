@@ -28,6 +28,8 @@ REFERENCES = {
     "ICLR 2020 (layer-wise decay of the learning rate).",
     "norm": "Frankle, J. et al. Training BatchNorm and only BatchNorm. ICLR 2021.",
     "adamw": "Loshchilov, I., Hutter, F. Decoupled weight decay regularization. ICLR 2019.",
+    "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained optimization. "
+    "ACM Trans. Math. Softw. 23, 1997.",
     "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
     "learning rates. 2018.",
     "wilson": "Wilson, E. B. Probable inference, the law of succession, and statistical inference. "
@@ -147,19 +149,20 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     modes = {p["norm"] for p in planned if p.get("norm") in NORM_MODES}
     if len(modes) == 1:
         yield f"Frozen layers were in inference mode; {NORM_MODES[modes.pop()]}."
-    solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}.get(
-        next((p["solver"] for p in planned if "solver" in p), config.solver or "adamw"), "AdamW"
-    )
-    extras = [f"batches of {config.batch_size}", _augmentation(contents)]
+    extras = [_augmentation(contents)]
     if config.views is not None and config.views > 1:
         extras.append(f"{config.views} fixed views of each picture, one of them unvaried")
     if config.balance != "none":
         extras.append({"weights": "class weights", "sampling": "class-balanced sampling"}[config.balance])
     if config.label_smoothing:
         extras.append(f"label smoothing {config.label_smoothing:g}")
-    if config.clip is not None:
-        extras.append(f"gradients clipped to norm {config.clip:g}")
-    yield f"We used {solver}, {_listed(extras)}, in {record.precision} on {record.device}."
+    stepping = [p.get("solver", "adamw") for p in planned if p.get("solver") != "lbfgs"]
+    if stepping or not planned:
+        solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}[(stepping or [config.solver or "adamw"])[0]]
+        extras = [solver, f"batches of {config.batch_size}", *extras]
+        if config.clip is not None:
+            extras.append(f"gradients clipped to norm {config.clip:g}")
+    yield f"We used {_listed(extras)}, in {record.precision} on {record.device}."
     if record.cache.hit_ratio is not None:
         yield f"What frozen layers give was computed once for each view of a picture ({record.engine}, fp32)."
     yield f"The epoch with the best {METRIC_NAMES[record.primary_metric]} on validation was kept."
@@ -189,6 +192,8 @@ def _phase(contents: Contents, index: int, phase: PhaseRecord, planned: dict[str
     epochs = f"{phase.epochs_run} epoch{'s' if phase.epochs_run != 1 else ''}"
     if phase.epochs_run < phase.epochs_planned:
         epochs += f" of {phase.epochs_planned}, stopped early"
+    if phase.l2 is not None:
+        return _fit(contents, phase, f"{lead} fitted {what}")
     text = f"{lead} updated {what} for {epochs}"
     if rates:
         text += f" at peak learning rates of {' to '.join(dict.fromkeys((rate(rates[0]), rate(rates[-1]))))}"
@@ -196,6 +201,16 @@ def _phase(contents: Contents, index: int, phase: PhaseRecord, planned: dict[str
     if "weight_decay" in planned:
         details.append(f"weight decay {planned['weight_decay']:g}")
     return text + (f" ({', '.join(details)})." if details else ".")
+
+
+def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
+    """Say how a head was fitted at once, and which strength of the penalty was chosen."""
+    tried = [row["l2"] for row in contents.history if row["phase"] == phase.name]
+    strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
+    return (
+        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised features "
+        f"({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
+    )
 
 
 def _results(contents: Contents) -> Iterator[str]:
@@ -254,8 +269,8 @@ def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     if config.plan is None and config.strategy in OF_STRATEGY:
         yield OF_STRATEGY[config.strategy]
     phases = plan.get("phase", [])
-    if not phases or phases[0].get("solver", "adamw") == "adamw":
-        yield "adamw"
+    solvers = {phase.get("solver", "adamw") for phase in phases} or {"adamw"}
+    yield from (solver for solver in ("adamw", "lbfgs") if solver in solvers)
     if any(phase.get("schedule") == "one-cycle" for phase in phases):
         yield "one-cycle"
     yield from {

@@ -104,10 +104,11 @@ def _curves(contents: Contents) -> list[tuple[str, Figure]]:
     if not history:
         return []
     metric = contents.record.primary_metric
+    fitted = all(row.get("l2") for row in history)
     return [
         (f"{METRIC_NAMES[metric].capitalize()} by epoch", metric_chart(history, metric=metric)),
         ("Loss by epoch", loss_chart(history)),
-        ("Learning rate at the end of each epoch", rate_chart(history)),
+        ("L2 penalty in each epoch" if fitted else "Learning rate at the end of each epoch", rate_chart(history)),
     ]
 
 
