@@ -14,9 +14,18 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["check_options", "flag", "option_problems", "phase_augment", "solver_problems"]
+__all__ = [
+    "FROZEN_STRATEGIES",
+    "check_options",
+    "flag",
+    "option_problems",
+    "phase_augment",
+    "solver_of",
+    "solver_problems",
+]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
+FROZEN_STRATEGIES = frozenset({"head", "head2toe"})  # under which nothing but the head ever trains
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
@@ -95,6 +104,11 @@ def solver_problems(
         yield f"--precision bf16 {why} computes in full precision. Leave it out."
 
 
+def solver_of(options: TrainOptions) -> str:
+    """Return what trains by a strategy, unless told otherwise: L-BFGS where a head reads all depths, else AdamW."""
+    return options.solver or ("lbfgs" if options.strategy == "head2toe" else "adamw")
+
+
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
     return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
@@ -161,18 +175,22 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
         yield f"--views 1 contradicts --augment {options.augment}: the first view is the picture as it is evaluated."
     if options.cache_dir is not None and not options.cache:
         yield "--cache-dir contradicts --no-cache: either what is computed is kept, or it is not."
-    if options.strategy == "head2toe" and options.features == "last":
-        yield "--features last contradicts --strategy head2toe: its head reads the outputs of all stages."
     if options.weights is not None and not options.pretrained:
         yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
-    if options.plan is None and options.solver == "lbfgs":
-        if options.strategy != "head":
+    yield from _contradictions_of_strategy(options, given)
+    yield from _contradictions_of_task(options)
+
+
+def _contradictions_of_strategy(options: TrainOptions, given: frozenset[str]) -> Iterator[str]:
+    if options.strategy == "head2toe" and options.features == "last":
+        yield "--features last contradicts --strategy head2toe: its head reads the outputs of all stages."
+    if options.plan is None and solver_of(options) == "lbfgs":
+        if options.strategy not in FROZEN_STRATEGIES:
             yield (
                 f"--strategy {options.strategy} contradicts --solver lbfgs, which fits nothing but the head. "
                 'Use --strategy head, or a plan file in which the head\'s phase has solver = "lbfgs".'
             )
         yield from solver_problems(options, solvers=("lbfgs",), given=given)
-    yield from _contradictions_of_task(options)
 
 
 def _contradictions_of_task(options: TrainOptions) -> Iterator[str]:

@@ -22,6 +22,7 @@ __all__ = ["write_methods"]
 REFERENCES = {
     "timm": "Wightman, R. PyTorch Image Models. 2019. doi:10.5281/zenodo.4414861",
     "ulmfit": "Howard, J., Ruder, S. Universal language model fine-tuning for text classification. ACL 2018.",
+    "head2toe": "Evci, U. et al. Head2Toe: utilizing intermediate representations for better transfer learning. ICML 2022.",
     "lp-ft": "Kumar, A. et al. Fine-tuning can distort pretrained features and underperform out-of-distribution. "
     "ICLR 2022.",
     "decay": "Clark, K. et al. ELECTRA: pre-training text encoders as discriminators rather than generators. "
@@ -158,7 +159,9 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
         extras.append(f"label smoothing {config.label_smoothing:g}")
     stepping = [p.get("solver", "adamw") for p in planned if p.get("solver") != "lbfgs"]
     if stepping or not planned:
-        solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}[(stepping or [config.solver or "adamw"])[0]]
+        solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}[
+            (stepping or [config.solver or "adamw"])[0]
+        ]
         extras = [solver, f"batches of {config.batch_size}", *extras]
         if config.clip is not None:
             extras.append(f"gradients clipped to norm {config.clip:g}")
@@ -268,6 +271,8 @@ def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     yield "timm"
     if config.plan is None and config.strategy in OF_STRATEGY:
         yield OF_STRATEGY[config.strategy]
+    if contents.model is not None and contents.model.features == "stages":
+        yield "head2toe"
     phases = plan.get("phase", [])
     solvers = {phase.get("solver", "adamw") for phase in phases} or {"adamw"}
     yield from (solver for solver in ("adamw", "lbfgs") if solver in solvers)

@@ -11,7 +11,7 @@ from unfreeze.backbones import input_spec, load_network, model_layers, native_si
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import ConfigError, RunError, raise_together
 from unfreeze.metrics import PRIMARY, check_metric
-from unfreeze.options import check_options, solver_problems
+from unfreeze.options import FROZEN_STRATEGIES, check_options, solver_problems
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json
 from unfreeze.training.device import Device
@@ -20,7 +20,7 @@ from unfreeze.training.executing import Setup, execute, train_targets
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
 from unfreeze.training.loss import prior_shift
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import FROZEN_STRATEGIES, architecture_of, settled, weights_of
+from unfreeze.training.settings import architecture_of, settled, weights_of
 
 __all__ = ["resume_run", "train_run"]
 

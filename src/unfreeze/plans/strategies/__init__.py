@@ -12,6 +12,7 @@ from unfreeze.errors import PlanError, SelectorError, did_you_mean
 from unfreeze.layers import Layers
 from unfreeze.plans.phase import PlanSettings
 from unfreeze.plans.plan import Plan
+from unfreeze.plans.strategies.all_depths import head2toe
 from unfreeze.plans.strategies.by_selector import selected
 from unfreeze.plans.strategies.full_fine_tuning import full
 from unfreeze.plans.strategies.gradual_rates import gradual_layerwise
@@ -28,6 +29,7 @@ __all__ = [
     "gradual",
     "gradual_layerwise",
     "head",
+    "head2toe",
     "layerwise",
     "lp_ft",
     "make_plan",
