@@ -153,7 +153,9 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
         extras.append(f"label smoothing {config.label_smoothing:g}")
     stepping = [p.get("solver", "adamw") for p in planned if p.get("solver") != "lbfgs"]
     if stepping or not planned:
-        solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}[(stepping or [config.solver or "adamw"])[0]]
+        solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}[
+            (stepping or [config.solver or "adamw"])[0]
+        ]
         extras = [solver, f"batches of {config.batch_size}", *extras]
         if config.clip is not None:
             extras.append(f"gradients clipped to norm {config.clip:g}")

@@ -25,8 +25,8 @@ STRONGEST, WEAKEST = 10.0, 1e-4  # of the L2 penalty, on standardised features
 CONSTANT = 1e-6  # a feature whose standard deviation is a smaller share of its size tells nothing but rounding
 N_PAIRS = 10  # of steps and differences of gradients that the curvature is estimated from
 MAX_ITERATIONS = 500
-LARGEST_GRADIENT = 1e-5  # of any weight, where a minimum is reached
-LEAST_GAIN = 1e-9  # relative, of one iteration
+LARGEST_GRADIENT = 1e-7  # of any weight, where a minimum is reached
+LEAST_GAIN = 1e-8  # of one iteration, relative: float32 products tell no less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,8 +125,8 @@ def fit_linear(
 
     def unpacked(point: np.ndarray) -> Linear:
         values = torch.from_numpy(point).to(vectors.rows.device)
-        weight, bias = values.split([n_outputs * n_features, n_outputs])
-        return Linear(weight.view(n_outputs, n_features), bias)
+        n_weights = n_outputs * n_features
+        return Linear(values[:n_weights].view(n_outputs, n_features), values[n_weights:])
 
     def evaluate(point: np.ndarray) -> tuple[float, np.ndarray]:
         check()
