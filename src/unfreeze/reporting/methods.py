@@ -28,8 +28,8 @@ REFERENCES = {
     "ICLR 2020 (layer-wise decay of the learning rate).",
     "norm": "Frankle, J. et al. Training BatchNorm and only BatchNorm. ICLR 2021.",
     "adamw": "Loshchilov, I., Hutter, F. Decoupled weight decay regularization. ICLR 2019.",
-    "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained optimization. "
-    "ACM Trans. Math. Softw. 23, 1997.",
+    "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained "
+    "optimization. ACM Trans. Math. Softw. 23, 1997.",
     "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
     "learning rates. 2018.",
     "wilson": "Wilson, E. B. Probable inference, the law of succession, and statistical inference. "
@@ -205,8 +205,8 @@ def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
     tried = [row["l2"] for row in contents.history if row["phase"] == phase.name]
     strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
     return (
-        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised features "
-        f"({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
+        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised "
+        f"features ({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
     )
 
 
