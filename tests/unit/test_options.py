@@ -75,6 +75,14 @@ def test_the_nearest_value_is_offered() -> None:
         ({"task": "regression", "balance": "weights"}, ("--balance", "--task regression")),
         ({"task": "regression", "label_smoothing": 0.1}, ("--label-smoothing", "--task regression")),
         ({"task": "multilabel", "balance": "sampling"}, ("--balance sampling", "--task multilabel")),
+        ({"solver": "lbfgs", "lr": 1e-3}, ("--lr", "lbfgs")),
+        ({"solver": "lbfgs", "hidden": 64}, ("--hidden", "lbfgs")),
+        ({"solver": "lbfgs", "strategy": "lp-ft"}, ("--strategy lp-ft", "lbfgs")),
+        ({"solver": "lbfgs", "balance": "sampling"}, ("--balance sampling", "lbfgs")),
+        ({"solver": "lbfgs", "clip": 1.0}, ("--clip 1", "lbfgs")),
+        ({"solver": "lbfgs", "augment": "light"}, ("--augment light", "lbfgs")),
+        ({"solver": "lbfgs", "views": 2}, ("--views 2", "lbfgs")),
+        ({"solver": "lbfgs", "precision": "bf16"}, ("--precision bf16", "lbfgs")),
         ({"task": "regression", "metric": "accuracy"}, ("--metric", "--task regression")),
     ],
 )
@@ -96,6 +104,8 @@ def test_settings_that_contradict_each_other_are_one_problem_that_names_both(
         {"lr": 1},
         {"task": "multilabel", "balance": "weights"},
         {"metric": "mae"},
+        {"solver": "lbfgs"},
+        {"solver": "lbfgs", "clip": None, "views": 1, "augment": "none", "balance": "weights", "label_smoothing": 0.1},
     ],
 )
 def test_what_fits_together_is_no_problem(settings: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ N_BYTES = 4  # of one fp32 number
 STATES: dict[Solver, int] = {
     "adamw": 2,
     "sgd": 1,
-    "lbfgs": 20,
-}  # numbers kept per trained weight: two moments, momentum, or ten pairs of steps and differences of gradients
+    "lbfgs": 40,
+}  # numbers kept per trained weight: two moments, momentum, or ten pairs (step, difference of gradients) in float64
 
 
 @dataclass(frozen=True, slots=True)

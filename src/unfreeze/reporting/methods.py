@@ -22,15 +22,16 @@ __all__ = ["write_methods"]
 REFERENCES = {
     "timm": "Wightman, R. PyTorch Image Models. 2019. doi:10.5281/zenodo.4414861",
     "ulmfit": "Howard, J., Ruder, S. Universal language model fine-tuning for text classification. ACL 2018.",
-    "head2toe": "Evci, U. et al. Head2Toe: utilizing intermediate representations for better transfer learning. ICML 2022.",
+    "head2toe": "Evci, U. et al. Head2Toe: utilizing intermediate representations for better transfer learning. "
+    "ICML 2022.",
     "lp-ft": "Kumar, A. et al. Fine-tuning can distort pretrained features and underperform out-of-distribution. "
     "ICLR 2022.",
     "decay": "Clark, K. et al. ELECTRA: pre-training text encoders as discriminators rather than generators. "
     "ICLR 2020 (layer-wise decay of the learning rate).",
     "norm": "Frankle, J. et al. Training BatchNorm and only BatchNorm. ICLR 2021.",
     "adamw": "Loshchilov, I., Hutter, F. Decoupled weight decay regularization. ICLR 2019.",
-    "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained optimization. "
-    "ACM Trans. Math. Softw. 23, 1997.",
+    "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained "
+    "optimization. ACM Trans. Math. Softw. 23, 1997.",
     "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
     "learning rates. 2018.",
     "wilson": "Wilson, E. B. Probable inference, the law of succession, and statistical inference. "
@@ -211,8 +212,8 @@ def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
     tried = [row["l2"] for row in contents.history if row["phase"] == phase.name]
     strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
     return (
-        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised features "
-        f"({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
+        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised "
+        f"features ({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
     )
 
 

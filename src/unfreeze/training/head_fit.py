@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from unfreeze.backbones import Network
 from unfreeze.data import Batch
+from unfreeze.data.threads import one_thread
 from unfreeze.errors import FailedError
 from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
@@ -17,6 +19,8 @@ from unfreeze.training.lbfgs import Linear, fit_linear, l2_strengths, mean_loss,
 from unfreeze.training.loss import Loss
 
 __all__ = ["HeadFit"]
+
+LIGHT = 5e8  # multiply-adds of all outputs below which a team of threads costs more than it gains (one_thread)
 
 
 class HeadFit:
@@ -65,6 +69,10 @@ class HeadFit:
             ) from None
 
     @property
+    def _is_light(self) -> bool:
+        return self._vectors.rows.numel() * self._layer.out_features < LIGHT
+
+    @property
     def n_vectors(self) -> int:
         """The number of training pictures."""
         return len(self._targets)
@@ -73,14 +81,11 @@ class HeadFit:
         """Fit the head with one of the strengths; return the mean loss over the training pictures, without penalty."""
         layer = self._layer
         held = Linear(layer.weight.detach().double(), layer.bias.detach().double())
-        found = fit_linear(
-            self._vectors,
-            self._targets,
-            self._loss,
-            l2=self.strengths[index],
-            start=self._vectors.unfold(held),
-            check=self._check,
-        )
+        start = self._vectors.unfold(held)
+        with one_thread() if self._is_light else nullcontext():
+            found = fit_linear(
+                self._vectors, self._targets, self._loss, l2=self.strengths[index], start=start, check=self._check
+            )
         folded = self._vectors.fold(found)
         with torch.no_grad():
             layer.weight.copy_(folded.weight)

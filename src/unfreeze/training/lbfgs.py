@@ -23,10 +23,11 @@ __all__ = ["Linear", "Standardised", "fit_linear", "l2_strengths", "mean_loss", 
 
 STRONGEST, WEAKEST = 10.0, 1e-4  # of the L2 penalty, on standardised features
 CONSTANT = 1e-6  # a feature whose standard deviation is a smaller share of its size tells nothing but rounding
+FEW_VECTORS = 2  # so many times fewer than features that finding a basis costs less than it saves
 N_PAIRS = 10  # of steps and differences of gradients that the curvature is estimated from
 MAX_ITERATIONS = 500
-LARGEST_GRADIENT = 1e-5  # of any weight, where a minimum is reached
-LEAST_GAIN = 1e-9  # relative, of one iteration
+LARGEST_GRADIENT = 1e-7  # of any weight, where a minimum is reached
+LEAST_GAIN = 1e-8  # of one iteration, relative: float32 products tell no less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,25 +42,33 @@ class Linear:
 class Standardised:
     """Vectors whose features have mean 0 and variance 1; a feature that was constant is 0.
 
+    Where there are many more features than vectors, rows are written in an orthonormal basis of the space that the
+    vectors span: the best weights lie in it, because what they have outside changes no output and costs a penalty.
+
     Attributes:
-        rows: float32 `(n, n_features)`.
+        rows: float32 `(n, n_features)`, or `(n, n)` in a basis.
         mean: float64 `(n_features,)`, of the vectors as they were.
         scale: float64 `(n_features,)`, one over their standard deviation; 0 where a feature was constant.
+        basis: float32 `(n_features, n)` with orthonormal columns; None: rows are features themselves.
     """
 
     rows: Tensor
     mean: Tensor
     scale: Tensor
+    basis: Tensor | None
 
     def fold(self, linear: Linear) -> Linear:
         """Return the layer that gives for the vectors as they were what `linear` gives for the standardised ones."""
-        weight = linear.weight * self.scale
+        weight = linear.weight if self.basis is None else linear.weight @ self.basis.double().T
+        weight = weight * self.scale
         return Linear(weight, linear.bias - weight @ self.mean)
 
     def unfold(self, linear: Linear) -> Linear:
         """Return what `fold` makes into `linear`, for features that vary; of the others only the bias knows."""
         varies = self.scale > 0
         weight = torch.where(varies, linear.weight / torch.where(varies, self.scale, 1.0), 0.0)
+        if self.basis is not None:
+            weight = weight @ self.basis.double()
         return Linear(weight, linear.bias + linear.weight @ self.mean)
 
 
@@ -80,7 +89,11 @@ def standardise(vectors: Tensor) -> Standardised:
     std = variance.clamp(min=0).sqrt()
     varies = std > CONSTANT * torch.hypot(mean, std)
     scale = torch.where(varies, 1.0 / torch.where(varies, std, 1.0), 0.0)
-    return Standardised(rows.sub_(rest).mul_(scale), mean, scale)
+    rows = rows.sub_(rest).mul_(scale)
+    if FEW_VECTORS * n > vectors.shape[1]:
+        return Standardised(rows, mean, scale, basis=None)
+    basis, triangle = torch.linalg.qr(rows.T)
+    return Standardised(triangle.T.contiguous(), mean, scale, basis)
 
 
 def l2_strengths(n: int) -> tuple[float, ...]:
@@ -125,8 +138,8 @@ def fit_linear(
 
     def unpacked(point: np.ndarray) -> Linear:
         values = torch.from_numpy(point).to(vectors.rows.device)
-        weight, bias = values.split([n_outputs * n_features, n_outputs])
-        return Linear(weight.view(n_outputs, n_features), bias)
+        n_weights = n_outputs * n_features
+        return Linear(values[:n_weights].view(n_outputs, n_features), values[n_weights:])
 
     def evaluate(point: np.ndarray) -> tuple[float, np.ndarray]:
         check()

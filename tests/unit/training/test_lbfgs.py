@@ -173,3 +173,23 @@ def test_an_interrupt_comes_through_in_the_middle_of_a_fit(vectors: Tensor, clas
             standardise(vectors), classes, loss_function("classification"), l2=0.01, start=nothing(N_CLASSES),
             check=check,
         )  # fmt: skip
+
+
+def test_few_vectors_of_many_features_end_at_the_same_optimum_in_their_own_space() -> None:
+    generator = np.random.default_rng(0)
+    many = torch.from_numpy(generator.normal(size=(30, 200)) * generator.uniform(0.1, 9, 200) + 4).float()
+    labels = torch.from_numpy(generator.integers(0, 3, 30))
+    vectors = standardise(many.clone())
+    assert vectors.rows.shape == (30, 30)
+    begin = Linear(torch.from_numpy(generator.normal(size=(3, 200))), torch.zeros(3).double())
+    found = vectors.fold(
+        fit_linear(vectors, labels, loss_function("classification"), l2=0.1, start=vectors.unfold(begin))
+    )
+    known = LogisticRegression(C=1 / (30 * 0.1), tol=1e-8, max_iter=10_000).fit(scaled(many), labels.numpy())
+    outputs = many.double() @ found.weight.T + found.bias
+    expected = known.decision_function(scaled(many))
+    assert outputs.numpy() - outputs.numpy().mean(axis=1, keepdims=True) == pytest.approx(
+        expected - expected.mean(axis=1, keepdims=True), abs=5e-3
+    )
+    again = vectors.fold(vectors.unfold(found))
+    torch.testing.assert_close(again.weight, found.weight, rtol=1e-4, atol=1e-6)
