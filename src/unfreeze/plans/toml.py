@@ -100,7 +100,8 @@ def _read_phases(tables: Any, problems: list[str]) -> Iterator[Phase | None]:
         where = f'Phase {number} ("{name}"): ' if isinstance(name, str) else f"Phase {number}: "
         n_before = len(problems)
         values = _read_table(table, PHASE, known=list(PHASE), where=where, problems=problems)
-        problems += [f'{where}"{key}" is missing: {PHASE[key].words}.' for key in REQUIRED if key not in table]
+        needed = REQUIRED if table.get("solver") == "lbfgs" else (*REQUIRED, "lr")
+        problems += [f'{where}"{key}" is missing: {PHASE[key].words}.' for key in needed if key not in table]
         said = [key for key in STEP_KEYS if key in table]
         if table.get("solver") == "lbfgs" and said:  # also those that say no more than the default does
             problems.append(where + without_meaning("lbfgs", said))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,24 @@ def test_what_is_read_from_pictures_is_fitted_as_what_was_computed_ahead(image_f
         return CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
 
     ahead = head_of("ahead")
-    assert head_of("pictures") == pytest.approx(ahead, abs=1e-3 * np.abs(ahead).max())
+    assert head_of("pictures") == pytest.approx(ahead, abs=float(5e-3 * np.abs(ahead).max()))
+
+
+@pytest.mark.parametrize(
+    ("columns", "changes"),
+    [
+        ({"cat": [0, 1] * 15, "dog": [1, 1, 0] * 10}, {"balance": "weights", "label_smoothing": 0.1}),
+        ({"age": [20.0, 35.0, 50.0] * 10}, {"target": "age"}),
+    ],
+    ids=["multilabel", "regression"],
+)
+def test_labels_and_values_are_fitted_too(
+    make_image_table: Callable[..., Path], tmp_path: Path, columns: dict[str, list[float]], changes: dict[str, Any]
+) -> None:
+    run = uf.train(make_image_table(columns), out=tmp_path / "run", **FITTED, **changes)
+    losses = [row["train_loss"] for row in history_of(run)]
+    assert losses == sorted(losses, reverse=True)
+    assert run.record.phases[0].l2 in l2_strengths(4)
 
 
 @pytest.mark.parametrize(
