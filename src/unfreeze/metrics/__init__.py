@@ -1,5 +1,6 @@
 """Metrics as pure functions on arrays: values, and 95% intervals that hold on small test sets. No torch."""
 
+from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_scores
 from unfreeze.metrics.intervals import wilson
 from unfreeze.metrics.loading import load_ahead
@@ -11,6 +12,7 @@ __all__ = [
     "METRICS",
     "PRIMARY",
     "check_metric",
+    "evaluate_coverage",
     "evaluate_scores",
     "is_better",
     "load_ahead",

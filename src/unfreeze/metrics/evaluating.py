@@ -38,8 +38,9 @@ def evaluate_scores(
     decisions: Array | None = None,
     groups: Sequence[str] | None = None,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> Metrics:
-    """Return every metric of the task with its 95% interval.
+    """Return metrics with their 95% intervals.
 
     The interval says how far the value could be off because the split holds only so many pictures (or groups
     of pictures); it does not know how another split or seed of the training would have done.
@@ -51,6 +52,7 @@ def evaluate_scores(
         decisions: see `score`.
         groups: (n,) what each picture belongs to (patient, item): such pictures succeed and fail together.
         seed: of the resampling behind the limits of losses and errors.
+        names: which of the task's metrics; None: all.
 
     Returns:
         By name. `value` is None where the metric is not defined on these pictures (one class only for auroc,
@@ -62,7 +64,7 @@ def evaluate_scores(
     decided = None if decisions is None else np.asarray(decisions, dtype=np.float64)
     clusters = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     found: Metrics = {}
-    for name in METRICS[task]:
+    for name in METRICS[task] if names is None else names:
         values = read_by(name, probable, decided)
         value = score(name, real, values)
         if math.isnan(value):
