@@ -119,10 +119,8 @@ def _figures(outputs: np.ndarray, model: ModelRecord, dataset: Dataset, split: S
     def figures(side: Sequence[int], rows: slice) -> Metrics:
         truth, probable = dataset.targets[np.asarray(side)], scores[rows]
         groups = _groups(dataset, side)
-        if dataset.task == "multilabel":
-            if groups is None:
-                groups = [str(i) for i in side]
-            truth, probable, groups = _as_two_classes(truth, probable, groups)
+        if dataset.task == "multilabel":  # the labels of one picture err together
+            truth, probable, groups = _as_two_classes(truth, probable, groups or [str(i) for i in side])
         return evaluate_scores("classification", truth, probable, groups=groups, seed=seed, names=FIGURES)
 
     n_val = len(split.val)
@@ -131,7 +129,7 @@ def _figures(outputs: np.ndarray, model: ModelRecord, dataset: Dataset, split: S
 
 def _as_two_classes(
     truth: np.ndarray, scores: np.ndarray, groups: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return each (picture, label) pair as a picture of two classes: the label is there, or it is not."""
     n_labels = scores.shape[1]
     flat = scores.reshape(-1)

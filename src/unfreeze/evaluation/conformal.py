@@ -15,7 +15,7 @@ of the network; only that the further picture could as well have been one of the
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate_sets", "conformal_metrics", "least_groups", "prediction_intervals", "prediction_sets"]
 
 Floats = NDArray[np.float64]
-Scores = NDArray[np.float32] | Floats
+Array = NDArray[Any]
 Bools = NDArray[np.bool_]
 ROUNDING = 1e-9
 
@@ -47,9 +47,9 @@ def least_groups(level: float) -> int:
 
 def calibrate_sets(
     task: TaskName,
-    truth: Scores | NDArray[np.int64],
-    scores: Scores,
-    predicted: Scores | NDArray[np.int64],
+    truth: Array,
+    scores: Array,
+    predicted: Array,
     *,
     level: float,
     groups: Sequence[str] | None = None,
@@ -77,7 +77,7 @@ def calibrate_sets(
     return ConformalRecord(level=level, thresholds=thresholds, n_images=len(truth))
 
 
-def prediction_sets(scores: Scores, predicted: NDArray[np.int64], conformal: ConformalRecord) -> Bools:
+def prediction_sets(scores: Array, predicted: Array, conformal: ConformalRecord) -> Bools:
     """Return which classes are in the set of each picture (n, c); the predicted one always is.
 
     Args:
@@ -89,7 +89,7 @@ def prediction_sets(scores: Scores, predicted: NDArray[np.int64], conformal: Con
     return np.asarray(_class_distances(scores, predicted) <= threshold)
 
 
-def prediction_intervals(predicted: Scores, conformal: ConformalRecord) -> tuple[Floats, Floats]:
+def prediction_intervals(predicted: Array, conformal: ConformalRecord) -> tuple[Floats, Floats]:
     """Return the lower and the upper ends (n, k) of the intervals around predicted values (n, k)."""
     reach = np.asarray(conformal.thresholds)
     values = _columns(predicted)
@@ -98,9 +98,9 @@ def prediction_intervals(predicted: Scores, conformal: ConformalRecord) -> tuple
 
 def conformal_metrics(
     task: TaskName,
-    truth: Scores | NDArray[np.int64],
-    scores: Scores,
-    predicted: Scores | NDArray[np.int64],
+    truth: Array,
+    scores: Array,
+    predicted: Array,
     conformal: ConformalRecord | None,
     *,
     groups: Sequence[str] | None = None,
@@ -131,7 +131,7 @@ def conformal_metrics(
     return evaluate_coverage(held[:, None], sizes=sets.sum(axis=1), groups=groups, seed=seed)
 
 
-def _class_distances(scores: Scores, predicted: Scores | NDArray[np.int64]) -> Floats:
+def _class_distances(scores: Array, predicted: Array) -> Floats:
     """Return how far each class (n, c) is from being predicted: 0 if it is, else 1 - its probability."""
     distances = 1 - scores.astype(np.float64)
     distances[np.arange(len(scores)), predicted.astype(np.intp)] = 0
@@ -153,6 +153,6 @@ def _threshold(distances: Floats, clusters: NDArray[np.intp], *, level: float) -
     return float(distances[order[first]])
 
 
-def _columns(values: Scores | NDArray[np.int64]) -> Floats:
+def _columns(values: Array) -> Floats:
     columns = np.asarray(values, dtype=np.float64)
     return columns[:, None] if columns.ndim == 1 else columns
