@@ -107,7 +107,7 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         yield from _metric_problem(options.metric, options.task)
     if options.conformal is not None and not LEAST_LEVEL <= options.conformal < 1:
         yield (
-            f"--conformal must be at least {LEAST_LEVEL} and below 1, but got {options.conformal:g}; "
+            f"--conformal must be at least {LEAST_LEVEL} and below 1, but got {options.conformal}; "
             "0.9 asks for sets that hold the truth nine times in ten."
         )
     if not 0 <= options.label_smoothing < 1:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unfreeze.backbones import output_scores
 from unfreeze.evaluation.conformal import calibrate_sets, least_groups
@@ -120,7 +121,8 @@ def _figures(outputs: np.ndarray, model: ModelRecord, dataset: Dataset, split: S
         truth, probable = dataset.targets[np.asarray(side)], scores[rows]
         groups = _groups(dataset, side)
         if dataset.task == "multilabel":  # the labels of one picture err together
-            truth, probable, groups = _as_two_classes(truth, probable, groups or [str(i) for i in side])
+            pairs, clusters = _as_two_classes(truth, probable, groups)
+            return evaluate_scores("classification", *pairs, groups=clusters, seed=seed, names=FIGURES)
         return evaluate_scores("classification", truth, probable, groups=groups, seed=seed, names=FIGURES)
 
     n_val = len(split.val)
@@ -128,13 +130,13 @@ def _figures(outputs: np.ndarray, model: ModelRecord, dataset: Dataset, split: S
 
 
 def _as_two_classes(
-    truth: np.ndarray, scores: np.ndarray, groups: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return each (picture, label) pair as a picture of two classes: the label is there, or it is not."""
-    n_labels = scores.shape[1]
+    truth: np.ndarray, scores: np.ndarray, groups: Sequence[str] | None
+) -> tuple[tuple[np.ndarray, np.ndarray], NDArray[np.intp]]:
+    """Return each (picture, label) pair as an answer of two classes: the label is there, or not; and its group."""
     flat = scores.reshape(-1)
-    pairs = np.stack([1 - flat, flat], axis=1)
-    return truth.reshape(-1).astype(np.int64), pairs, [group for group in groups for _ in range(n_labels)]
+    pairs = truth.reshape(-1).astype(np.int64), np.stack([1 - flat, flat], axis=1)
+    owners = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    return pairs, np.repeat(owners, scores.shape[1])
 
 
 def _groups(dataset: Dataset, side: Sequence[int]) -> list[str] | None:

@@ -36,7 +36,7 @@ def evaluate_scores(
     scores: Array,
     *,
     decisions: Array | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | NDArray[np.intp] | None = None,
     seed: int = 0,
     names: Sequence[str] | None = None,
 ) -> Metrics:
