@@ -70,7 +70,7 @@ def calibrate_run(
     calibrated, record = own, None
     if own.task != "regression":
         val = outputs[: len(split.val)]
-        truth = dataset.targets[np.asarray(split.val)]
+        truth = dataset.targets[list(split.val)]
         groups = _groups(dataset, split.val)
         temperature = fit_temperature(val, truth, task=own.task, shift=own.prior_shift, groups=groups)
         calibrated = msgspec.structs.replace(own, temperature=temperature.value)
@@ -105,7 +105,7 @@ def _conformal(
     )
     return calibrate_sets(
         dataset.task,
-        dataset.targets[np.asarray(split.val)],
+        dataset.targets[list(split.val)],
         predictions.scores,
         predictions.predicted,
         level=level,
@@ -118,7 +118,7 @@ def _figures(outputs: np.ndarray, model: ModelRecord, dataset: Dataset, split: S
     scores = output_scores(torch.from_numpy(outputs), model).numpy()
 
     def figures(side: Sequence[int], rows: slice) -> Metrics:
-        truth, probable = dataset.targets[np.asarray(side)], scores[rows]
+        truth, probable = dataset.targets[list(side)], scores[rows]
         groups = _groups(dataset, side)
         if dataset.task == "multilabel":  # the labels of one picture err together
             pairs, clusters = _as_two_classes(truth, probable, groups)

@@ -78,7 +78,7 @@ def evaluate_run(
     test = predictions.of("test")
     found = conformal_metrics(
         dataset.task,
-        dataset.targets[np.asarray(split.test, dtype=np.int64)],
+        dataset.targets[list(split.test)],
         test.scores,
         test.predicted,
         record.conformal,
