@@ -26,6 +26,7 @@ __all__ = [
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 FROZEN_STRATEGIES = frozenset({"head", "head2toe"})  # under which nothing but the head ever trains
+LEAST_LEVEL = 0.5  # of prediction sets: below, the sets would be wrong more often than right
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
@@ -151,6 +152,11 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         yield f'--clip must be a number above 0, or "none" for no clipping, but got {options.clip}.'
     if options.metric is not None:
         yield from _metric_problem(options.metric, options.task)
+    if options.conformal is not None and not LEAST_LEVEL <= options.conformal < 1:
+        yield (
+            f"--conformal must be at least {LEAST_LEVEL} and below 1, but got {options.conformal}; "
+            "0.9 asks for sets that hold the truth nine times in ten."
+        )
     if not 0 <= options.label_smoothing < 1:
         yield f"--label-smoothing must be at least 0 and below 1, but got {options.label_smoothing}."
 
@@ -203,4 +209,9 @@ def _contradictions_of_task(options: TrainOptions) -> Iterator[str]:
         yield (
             "--balance sampling contradicts --task multilabel: a picture with several labels cannot be drawn "
             "for one of them. Use --balance weights."
+        )
+    if options.task == "multilabel" and options.conformal is not None:
+        yield (
+            f"--conformal {options.conformal:g} contradicts --task multilabel: prediction sets are for classes, and "
+            "intervals for values; the labels of a picture are a set already. Leave it out."
         )

@@ -16,6 +16,8 @@ from unfreeze.errors import RunError
 __all__ = [
     "FORMAT_VERSION",
     "CacheRecord",
+    "CalibrationRecord",
+    "ConformalRecord",
     "DataRecord",
     "FeatureSource",
     "Interval",
@@ -80,6 +82,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     metric: str | None = None
     balance: Literal["none", "weights", "sampling"] = "none"
     label_smoothing: float = 0.0
+    conformal: float | None = None  # the share of truths that prediction sets must hold; None: no sets
     clip: float | None = 1.0  # largest norm of the gradient; None: not clipped
     patience: int | None = None  # epochs without a better metric that end a phase; None: never
     seed: int = 0
@@ -98,6 +101,14 @@ class WeightsRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     source: str
     sha256: str | None = None
     licence: str | None = None
+
+
+class ConformalRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What turns predictions into sets or intervals that hold the truth at least as often as was asked for."""
+
+    level: float  # the share of truths that they are to hold
+    thresholds: tuple[float, ...]  # classes: 1 - the least probability of a member; targets: half a width each
+    n_images: int  # validation pictures that it was calibrated on
 
 
 class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +130,8 @@ class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     target_mean: tuple[float, ...] | None = None  # regression: outputs are standardised inside
     target_std: tuple[float, ...] | None = None
     prior_shift: tuple[float, ...] | None = None  # added to the logits for probabilities, not for decisions
+    temperature: float = 1.0  # divides the logits for probabilities, not for decisions; before the prior shift
+    conformal: ConformalRecord | None = None
     n_parameters: int
     weights: WeightsRecord
 
@@ -189,6 +202,16 @@ class RunMetrics(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True)
     test: Metrics = {}
 
 
+class CalibrationRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What calibrating a network's probabilities did to them."""
+
+    temperature: float  # 1: they are the network's own
+    reason: Literal["fitted", "few", "no_gain"]  # few: too few validation pictures; no_gain: none beyond chance
+    n_images: int  # validation pictures
+    before: RunMetrics  # log_loss and ece; of a multi-label task over all (picture, label) pairs
+    after: RunMetrics
+
+
 class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contents of run.json."""
 
@@ -209,6 +232,7 @@ class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     phases: tuple[PhaseRecord, ...] = ()
     timing: Timing = Timing()
     metrics: RunMetrics = RunMetrics()
+    calibration: CalibrationRecord | None = None  # None: regression, or a run from before there was any
     environment: dict[str, str] = {}
     notes: tuple[str, ...] = ()
 

@@ -154,6 +154,14 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
     label_smoothing: Annotated[
         float, _setting("label_smoothing", TRAINING, "Share of certainty taken from the labels, 0 to 1.")
     ]
+    conformal: Annotated[
+        float,
+        _setting(
+            "conformal",
+            TRAINING,
+            "Calibrate prediction sets (for values: intervals) that hold the truth in this share of cases: 0.9.",
+        ),
+    ]
     clip: Annotated[float | None, _setting("clip", TRAINING, 'Largest norm of the gradient; "none" for no limit.')]
     metric: Annotated[
         str,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from unfreeze.backbones import output_scores
+from unfreeze.evaluation.conformal import conformal_metrics
 from unfreeze.evaluation.evidence import write_evidence
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.metrics import evaluate_scores
@@ -43,7 +44,8 @@ def evaluate_run(
         seed: of the resampling behind the intervals.
 
     Returns:
-        The metrics of both sides, with their 95% intervals.
+        The metrics of both sides, with their 95% intervals; on test also the coverage of prediction sets, if the
+        network has them.
     """
     indices = np.array([*split.val, *split.test], dtype=np.int64)
     raw = torch.from_numpy(outputs)
@@ -73,4 +75,16 @@ def evaluate_run(
         )
 
     n_val = len(split.val)
-    return RunMetrics(val=metrics(split.val, slice(0, n_val)), test=metrics(split.test, slice(n_val, None)))
+    test = predictions.of("test")
+    found = conformal_metrics(
+        dataset.task,
+        dataset.targets[list(split.test)],
+        test.scores,
+        test.predicted,
+        record.conformal,
+        groups=None if dataset.groups is None else [dataset.groups[i] for i in split.test],
+        seed=seed,
+    )
+    return RunMetrics(
+        val=metrics(split.val, slice(0, n_val)), test={**metrics(split.test, slice(n_val, None)), **found}
+    )

@@ -1,5 +1,6 @@
 """Metrics as pure functions on arrays: values, and 95% intervals that hold on small test sets. No torch."""
 
+from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
 from unfreeze.metrics.influence import heaviest_mistake, picture_influence
 from unfreeze.metrics.intervals import wilson
@@ -12,6 +13,7 @@ __all__ = [
     "METRICS",
     "PRIMARY",
     "check_metric",
+    "evaluate_coverage",
     "evaluate_metric",
     "evaluate_scores",
     "heaviest_mistake",

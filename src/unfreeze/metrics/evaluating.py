@@ -36,10 +36,11 @@ def evaluate_scores(
     scores: Array,
     *,
     decisions: Array | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | NDArray[np.intp] | None = None,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> Metrics:
-    """Return every metric of the task with its 95% interval.
+    """Return metrics with their 95% intervals.
 
     The interval says how far the value could be off because the split holds only so many pictures (or groups
     of pictures); it does not know how another split or seed of the training would have done.
@@ -51,6 +52,7 @@ def evaluate_scores(
         decisions: see `score`.
         groups: (n,) what each picture belongs to (patient, item): such pictures succeed and fail together.
         seed: of the resampling behind the limits of losses and errors.
+        names: which of the task's metrics; None: all.
 
     Returns:
         By name. `value` is None where the metric is not defined on these pictures (one class only for auroc,
@@ -62,7 +64,7 @@ def evaluate_scores(
     clusters = number_groups(groups)
     return {
         name: evaluate_metric(name, truth, read_by(name, probable, decided), clusters=clusters, seed=seed)
-        for name in METRICS[task]
+        for name in (METRICS[task] if names is None else names)
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unfreeze.errors import RunError
 from unfreeze.options import phase_augment
 from unfreeze.records import write_text
+from unfreeze.reporting.calibration import calibration_limits, calibration_methods, calibration_references
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval, rate
 
@@ -40,6 +41,11 @@ REFERENCES = {
     "newcombe": "Newcombe, R. G. Confidence intervals for an effect size measure based on the Mann-Whitney "
     "statistic, part 2. Stat. Med. 25, 2006.",
     "bootstrap-t": "Hall, P. Theoretical comparison of bootstrap confidence intervals. Ann. Stat. 16, 1988.",
+    "lac": "Sadinle, M., Lei, J., Wasserman, L. Least ambiguous set-valued classifiers with bounded error levels. "
+    "J. Am. Stat. Assoc. 114, 2019.",
+    "conformal": "Lei, J. et al. Distribution-free predictive inference for regression. J. Am. Stat. Assoc. 113, 2018.",
+    "conformal-groups": "Lee, Y., Barber, R. F., Willett, R. Distribution-free inference with hierarchical data. "
+    "arXiv:2306.06342, 2023.",
     "ece": "Guo, C. et al. On calibration of modern neural networks. ICML 2017.",
 }
 OF_STRATEGY = {
@@ -170,6 +176,7 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     if record.cache.hit_ratio is not None:
         yield f"What frozen layers give was computed once for each view of a picture ({record.engine}, fp32)."
     yield f"The epoch with the best {METRIC_NAMES[record.primary_metric]} on validation was kept."
+    yield from calibration_methods(contents)
 
 
 def _augmentation(contents: Contents) -> str:
@@ -256,8 +263,7 @@ def _limits(contents: Contents) -> Iterator[str]:
             "No groups were named: pictures of one patient, item or scene on both sides of the split would make every "
             "figure too good, and intervals too narrow."
         )
-    if contents.task == "classification":
-        yield "Probabilities were not calibrated afterwards; expected calibration error depends on its 15 bins."
+    yield from calibration_limits(contents)
     if record.config.balance != "none":
         yield "Training was balanced over classes; the probabilities were set back to the natural frequencies."
     if record.weights.kind != "random":
@@ -279,11 +285,12 @@ def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     yield from (solver for solver in ("adamw", "lbfgs") if solver in solvers)
     if any(phase.get("schedule") == "one-cycle" for phase in phases):
         yield "one-cycle"
-    yield from {
+    of_task = {
         "classification": ("wilson", "mover", "newcombe", "bootstrap-t", "ece"),
         "multilabel": ("mover",),
         "regression": ("bootstrap-t",),
     }[contents.task]
+    yield from dict.fromkeys((*of_task, *calibration_references(contents)))
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.records import write_text
+from unfreeze.reporting.calibration import calibration_sentence
 from unfreeze.reporting.charts import (
     Figure,
     confusion_chart,
@@ -79,6 +80,7 @@ def _page(contents: Contents) -> dict[str, Any]:
         "task_name": contents.task,
         "output_word": OUTPUTS[contents.task],
         "verdict": give_verdict(contents),
+        "calibration": calibration_sentence(record),
         "metrics": metric_table(record.metrics.val, record.metrics.test),
         "phases": phase_table(record, contents.layers),
         "phase_names": [phase.name for phase in record.phases],

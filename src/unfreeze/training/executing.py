@@ -14,7 +14,7 @@ import numpy as np
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
-from unfreeze.evaluation import evaluate_run, predict_outputs
+from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment
 from unfreeze.plans import Plan
@@ -86,9 +86,8 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
             cursor = _fine_tune(setup, settings, feeder, progress, interrupt, resume=resume)
         progress.stage("Evaluating")
         evaluating = time.monotonic()
-        save_network(setup.network, out)
         write_json(out / "layers.json", cursor.layers)
-        metrics = _evaluate(setup, feeder.final())
+        metrics, calibration = _evaluate(setup, feeder.final())
     except (InterruptedRunError, KeyboardInterrupt):
         update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
@@ -106,11 +105,12 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
     )
     timing = _with_total(timing, began)
     diverged = _divergence(setup, cursor)
-    notes = (*record.notes, *feeder.notes, *diverged)
-    for note in diverged:
+    notes = (*record.notes, *feeder.notes, *diverged, *calibration.notes)
+    for note in (*diverged, *calibration.notes):
         progress.note(note)
     update(
         out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
+        calibration=calibration.record,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
     return out
@@ -182,13 +182,16 @@ def _fine_tune(
     )  # fmt: skip
 
 
-def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
-    """Evaluate the finished network on validation and test; leave predictions.csv and evidence/."""
-    split, network = setup.data.split, setup.network
+def _evaluate(setup: Setup, feed: Feed) -> tuple[RunMetrics, Calibration]:
+    """Calibrate the finished network, save it, and evaluate it; leave predictions.csv and evidence/."""
+    split, network, dataset, seed = setup.data.split, setup.network, setup.data.dataset, setup.options.seed
     outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
-    return evaluate_run(
-        outputs, network.record, setup.data.dataset, split, directory=setup.out, seed=setup.options.seed
-    )
+    level = setup.options.conformal
+    calibration = calibrate_run(outputs, network.record, dataset, split, level=level, seed=seed)
+    network.record = calibration.model
+    save_network(network, setup.out)
+    metrics = evaluate_run(outputs, network.record, dataset, split, directory=setup.out, seed=seed)
+    return metrics, calibration
 
 
 def train_targets(data: StudiedData) -> np.ndarray:
