@@ -2,7 +2,6 @@
 
 from unfreeze.metrics.evaluating import evaluate_scores
 from unfreeze.metrics.intervals import wilson
-from unfreeze.metrics.loading import load_ahead
 from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PRIMARY, check_metric, is_better
 from unfreeze.metrics.points import score
 
@@ -13,7 +12,6 @@ __all__ = [
     "check_metric",
     "evaluate_scores",
     "is_better",
-    "load_ahead",
     "score",
     "wilson",
 ]
