@@ -114,6 +114,32 @@ def test_regression_metrics_are_in_the_targets_units_and_take_one_column_or_seve
     assert score("mae", two, np.stack([guess, truth], axis=1)) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_values_are_those_of_scikit_learn(seed: int) -> None:
+    from sklearn import metrics as reference
+
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 4, 80)
+    scores = softmax(np.round(rng.normal(size=(80, 4)) + np.eye(4)[truth], 1))
+    guess = scores.argmax(axis=1)
+    assert score("macro_f1", truth, scores) == pytest.approx(reference.f1_score(truth, guess, average="macro"))
+    assert score("log_loss", truth, scores) == pytest.approx(reference.log_loss(truth, scores))
+    assert score("auroc", truth, scores) == pytest.approx(reference.roc_auc_score(truth, scores, multi_class="ovr"))
+    labels = (rng.random((80, 4)) < 0.3).astype(int)
+    shown = np.clip(np.round(0.3 * labels + 0.7 * rng.random((80, 4)), 1), 0, 1)
+    assert score("map", labels, shown) == pytest.approx(reference.average_precision_score(labels, shown))
+    for average in ("micro", "macro"):
+        expected = reference.f1_score(labels, shown >= 0.5, average=average)
+        assert score(f"f1_{average}", labels, shown) == pytest.approx(expected)
+    values, predicted = rng.normal(size=(2, 80, 3))
+    for name, function in (
+        ("mae", reference.mean_absolute_error),
+        ("rmse", reference.root_mean_squared_error),
+        ("r2", reference.r2_score),
+    ):
+        assert score(name, values, predicted) == pytest.approx(function(values, predicted))
+
+
 @pytest.mark.parametrize("name", sorted(COMPONENTS))
 def test_the_components_behind_an_interval_average_to_the_value_with_ties_and_influence_is_its_derivative(
     name: str,

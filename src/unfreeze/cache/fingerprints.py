@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
@@ -82,6 +83,7 @@ class _Kept(msgspec.Struct):
     fingerprint: Fingerprint
 
 
+@functools.cache  # asked for each picture; versions are read from disk
 def _recipe() -> str:
     """What a kept fingerprint must agree with: the version, and which fields there are."""
     names = ",".join(field.name for field in fields(Fingerprint))

@@ -4,7 +4,6 @@ from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
 from unfreeze.metrics.influence import heaviest_mistake, picture_influence
 from unfreeze.metrics.intervals import wilson
-from unfreeze.metrics.loading import load_ahead
 from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PRIMARY, check_metric, is_better
 from unfreeze.metrics.points import score
 
@@ -18,7 +17,6 @@ __all__ = [
     "evaluate_scores",
     "heaviest_mistake",
     "is_better",
-    "load_ahead",
     "number_groups",
     "picture_influence",
     "score",

@@ -91,7 +91,7 @@ def evaluate_metric(name: str, truth: Array, scores: Array, *, clusters: Cluster
     )
 
 
-def number_groups(groups: Sequence[str] | None) -> Clusters:
+def number_groups(groups: Sequence[str] | Array | None) -> Clusters:
     """Return the number of each picture's group (n,), or None where each picture is its own."""
     return None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
 
