@@ -184,7 +184,7 @@ def test_every_step_has_one_position_and_positions_run_on(
 
 @pytest.mark.parametrize("name", [*STRATEGIES, "stages:2", "last:12"])
 def test_rates_are_positive_exactly_where_something_trains(resnet50_layers: Layers, name: str) -> None:
-    plan = make_plan(name, resnet50_layers, epochs=6)
+    plan = make_plan(name, resnet50_layers, epochs=6, solver="adamw")
     for step in range(18):
         state = plan.state(plan.position(step, steps_per_epoch=3), steps_per_epoch=3)
         for group, lr, decay in zip(plan.param_groups, state.lrs, state.weight_decays, strict=True):
