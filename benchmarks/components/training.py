@@ -97,8 +97,9 @@ class _VectorFeeder:
     def __init__(self, network: Network, settings: LoopSettings, targets: Any) -> None:
         self.network, self.settings, self.targets = network, settings, targets
 
-    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
+    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None], at_once: bool = False) -> Feed:
         """Split the network where the plan has it, and return vectors for what it trains."""
+        assert not at_once, "no solver here takes all vectors at once"
         import numpy as np
         import torch
 
