@@ -14,7 +14,7 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["check_options", "flag", "option_problems", "phase_augment"]
+__all__ = ["SAID_BY_PLAN", "SMALLEST_SIZE", "check_options", "flag", "option_problems", "phase_augment", "seed_of_data"]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
@@ -62,6 +62,15 @@ def phase_augment(options: TrainOptions, *, head_alone: bool) -> Literal["none",
     return "none" if head_alone else "light"
 
 
+def seed_of_data(options: TrainOptions) -> int:
+    """Return the seed of what a training makes of its pictures: their split, their order, their views.
+
+    What is left to `seed` alone is inside the network: the new head's weights, dropout, stochastic depth. Trainings
+    that share it learn from the same views in the same order, whatever their seeds, and share what frozen layers give.
+    """
+    return options.seed if options.data_seed is None else options.data_seed
+
+
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
     return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
@@ -96,8 +105,10 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         if value is not None and value < smallest:
             unit = " px" if name == "size" else ""
             yield f"{flag(name)} must be at least {smallest}{unit}, but got {value}."
-    if not 0 <= options.seed <= LARGEST_SEED:
-        yield f"--seed must be between 0 and {LARGEST_SEED}, but got {options.seed}."
+    for name in ("seed", "data_seed"):
+        seed = getattr(options, name)
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            yield f"{flag(name)} must be between 0 and {LARGEST_SEED}, but got {seed}."
     if options.lr is not None and not (isfinite(options.lr) and options.lr > 0):
         yield f"--lr must be a number above 0, but got {options.lr}; the usual rate of a new head is 1e-3."
     if options.clip is not None and not (isfinite(options.clip) and options.clip > 0):

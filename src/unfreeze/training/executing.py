@@ -16,7 +16,7 @@ from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
 from unfreeze.evaluation import evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY
-from unfreeze.options import phase_augment
+from unfreeze.options import phase_augment, seed_of_data
 from unfreeze.plans import Plan
 from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json, write_text
 from unfreeze.training.caching import CachedFeeder
@@ -50,7 +50,9 @@ class Setup:
     out: Path
 
 
-def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+def execute(
+    setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float, deadline: float | None = None
+) -> Path:
     """Train a network by its plan, evaluate it, and finish its run directory; return where that is.
 
     Args:
@@ -59,24 +61,27 @@ def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool
         progress: who is told.
         resume: go on from the directory's checkpoint.
         began: when the command began, on the monotonic clock.
+        deadline: when to interrupt the training, on the same clock.
 
     Raises:
-        InterruptedRunError: Ctrl-C or SIGTERM; the directory keeps a checkpoint and says `interrupted`.
+        InterruptedRunError: Ctrl-C, SIGTERM, or the deadline; the directory keeps a checkpoint and says `interrupted`.
         UnfreezeError: the training failed; the directory says `failed`, and why.
     """
     setup.device.place(setup.network)
     with only_one(setup.out, must_be_new=not resume):
         if resume and read_run(setup.out).status == "done":
             raise RunError(f'The run in "{setup.out}" has been finished by another process meanwhile.')
-        out = _execute(setup, record, progress, resume=resume, began=began)
+        out = _execute(setup, record, progress, Interrupt(deadline=deadline), resume=resume, began=began)
     shutil.rmtree(out / "checkpoints")  # the lock in it has been let go of
     return out
 
 
-def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+def _execute(
+    setup: Setup, record: RunRecord, progress: Progress, interrupt: Interrupt, *, resume: bool, began: float
+) -> Path:
     out = setup.out
     try:
-        with Interrupt() as interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
+        with interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
             settings = _loop_settings(setup)
             feeder = _feeder(setup, settings, progress)
             record = update(out, record, status="running", error=None)
@@ -144,7 +149,8 @@ def _loop_settings(setup: Setup) -> LoopSettings:
         augment=phase_augment(options, head_alone=False),
         augment_head=phase_augment(options, head_alone=True),
         views=options.views,
-        seed=options.seed,
+        seed=seed_of_data(options),
+        dropout_seed=options.seed,
         metric=options.metric or PRIMARY[task],
         clip=options.clip,
         sampling=sampling_weights(targets, n_outputs=len(data.dataset.outputs)) if balanced else None,
