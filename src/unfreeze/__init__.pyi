@@ -1,4 +1,4 @@
-from .api import Evaluation, Run, check, load, plan_for, train
+from .api import Comparison, Evaluation, Run, check, compare, load, plan_for, train
 from .backbones import layers_of
 from .errors import (
     ConfigError,
@@ -20,6 +20,7 @@ from .plans import Phase, Plan, strategies
 from .version import __version__
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "DataError",
     "Evaluation",
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "apply_plan",
     "check",
+    "compare",
     "layers_of",
     "load",
     "param_groups",

@@ -5,6 +5,7 @@ Nothing here loads torch: the command line asks before it imports anything heavy
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
@@ -14,13 +15,16 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["SAID_BY_PLAN", "SMALLEST_SIZE", "check_options", "flag", "option_problems", "phase_augment", "seed_of_data"]
+__all__ = ["SAID_BY_PLAN", "SMALLEST_SIZE", "check_options", "flag", "option_problems", "parse_budget", "phase_augment", "seed_of_data", "split_names"]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
 SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "patience")
+SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+TIME_PART = re.compile(r"(\d+(?:\.\d+)?)(min|[smh]?)", flags=re.IGNORECASE)
+WHOLE_TIME = re.compile(rf"(?:{TIME_PART.pattern}\s*)+", flags=re.IGNORECASE)
 
 
 def check_options(options: TrainOptions, *, given: frozenset[str] = frozenset()) -> None:
@@ -74,6 +78,32 @@ def seed_of_data(options: TrainOptions) -> int:
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
     return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
+
+
+def parse_budget(text: str) -> float:
+    """Return how many seconds a budget is.
+
+    >>> parse_budget("10m"), parse_budget("1h30m"), parse_budget("45")
+    (600.0, 5400.0, 45.0)
+
+    Raises:
+        ConfigError: it is not a time above 0.
+    """
+    seconds = 0.0
+    if WHOLE_TIME.fullmatch(text.strip()):
+        seconds = sum(float(number) * SECONDS[unit.lower()] for number, unit in TIME_PART.findall(text))
+    if seconds <= 0:
+        raise ConfigError(f'--budget must be a time such as 90s, 10m or 1h30m, but got "{text}".')
+    return seconds
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names that commas part; a comma within braces belongs to a selector.
+
+    >>> split_names("head, stages:2,layer{3,4}")
+    ('head', 'stages:2', 'layer{3,4}')
+    """
+    return tuple(name for part in re.split(r",(?![^{]*\})", text) if (name := part.strip()))
 
 
 def _kind_problems(options: TrainOptions) -> Iterator[str]:

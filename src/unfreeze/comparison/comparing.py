@@ -12,13 +12,14 @@ import msgspec
 from unfreeze.backbones import input_spec
 from unfreeze.comparison.grid import cells_of, grid_problems, make_grid
 from unfreeze.comparison.progress import ComparisonProgress
+from unfreeze.comparison.splitting import fold_splits
 from unfreeze.comparison.state import State, known_cells
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.working import work_on
 from unfreeze.comparison_records import COMPARE_FILE, CompareOptions, CompareRecord, read_comparison
 from unfreeze.errors import RunError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
-from unfreeze.options import check_options, option_problems
+from unfreeze.options import check_options, option_problems, seed_of_data
 from unfreeze.records import TrainOptions
 from unfreeze.training.directory import environment, next_directory, now, only_one, out_problem
 from unfreeze.training.inputs import open_data, study_data
@@ -132,7 +133,11 @@ def _study(
     n_held_out = len(split.val) + len(split.test)
     work = {row.name: row.work(n_train=len(split.train), n_held_out=n_held_out) for row in grid.rows}
     cells = cells_of(grid.rows, options, first_seed=base.seed, work=work)
-    return Study(grid=grid, data=data, metric=metric, cells=tuple(cells), work=work, options=options)
+    folds = options.folds
+    splits = () if folds is None else fold_splits(data, n_folds=folds, seed=seed_of_data(base))
+    return Study(
+        grid=grid, data=data, splits=splits, metric=metric, cells=tuple(cells), work=work, options=options
+    )
 
 
 def _notes(study: Study) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unfreeze.comparison.grid import Cell, Grid, Row
 from unfreeze.comparison_records import CompareOptions
+from unfreeze.data import Split
 from unfreeze.training.inputs import StudiedData
 
 __all__ = ["Study"]
@@ -22,6 +23,7 @@ class Study:
         cells: all trainings, the cheapest row's first.
         work: the multiply-adds of one training of each row, by its name.
         data: the pictures, and the split that all cells share.
+        splits: those of the folds; empty without folds.
         metric: what ranks.
     """
 
@@ -30,6 +32,7 @@ class Study:
     cells: tuple[Cell, ...]
     work: Mapping[str, float]
     data: StudiedData
+    splits: tuple[Split, ...]
     metric: str
 
     @property

@@ -14,13 +14,11 @@ from unfreeze.comparison.cells import Shared, seconds_needed, train_cell
 from unfreeze.comparison.grid import Cell
 from unfreeze.comparison.progress import CellInfo, CellResult, ComparisonProgress
 from unfreeze.comparison.ranking import RowRuns, judge_rows, judge_test
-from unfreeze.comparison.splitting import fold_splits
 from unfreeze.comparison.state import BEST, State, keep_best, known_cells, plain_rows
 from unfreeze.comparison.statistics import RowStatistics
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.work import estimate_seconds
 from unfreeze.comparison_records import RowRecord, Spread
-from unfreeze.data import Split
 from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, UnfreezeError
 from unfreeze.options import seed_of_data
 
@@ -49,7 +47,7 @@ def work_on(
     shared = Shared(
         directory=state.directory,
         data=study.data,
-        splits=_fold_splits(study),
+        splits=study.splits,
         cache=ActivationCache(config.cache_dir if temporary is None else temporary),
         deadline=None if budget_seconds is None else state.began + budget_seconds,
     )
@@ -70,11 +68,6 @@ def work_on(
         shutil.rmtree(temporary, ignore_errors=True)
     if not any(row.status == "done" for row in state.record.rows):
         raise FailedError(_nothing_finished(study, state, shared, stopped))
-
-
-def _fold_splits(study: Study) -> tuple[Split, ...]:
-    n_folds = study.options.folds
-    return () if n_folds is None else fold_splits(study.data, n_folds=n_folds)
 
 
 def _is_over(shared: Shared) -> bool:
