@@ -60,8 +60,8 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class RowRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One way to train one network at one size.
 
-    `val`, `difference` (to the best row) and `verdict` are of validation pictures, or out of fold. `test` decides nothing:
-    it is the only figure that no choice has touched, as long as nobody chooses by it.
+    `val`, `difference` (to the best row) and `verdict` are of validation pictures, or out of fold. `test` decides
+    nothing: it is the only figure that no choice has touched, as long as nobody chooses by it.
     """
 
     name: str

@@ -15,7 +15,17 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["SAID_BY_PLAN", "SMALLEST_SIZE", "check_options", "flag", "option_problems", "parse_budget", "phase_augment", "seed_of_data", "split_names"]
+__all__ = [
+    "SAID_BY_PLAN",
+    "SMALLEST_SIZE",
+    "check_options",
+    "flag",
+    "option_problems",
+    "parse_budget",
+    "phase_augment",
+    "seed_of_data",
+    "split_names",
+]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take

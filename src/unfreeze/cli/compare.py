@@ -27,9 +27,7 @@ def compare_command(
     *,
     strategies: Annotated[
         str | None,
-        Parameter(
-            group=COMPARED, help="Names or selectors, with commas between. [default: head,gradual,layerwise]"
-        ),
+        Parameter(group=COMPARED, help="Names or selectors, with commas between. [default: head,gradual,layerwise]"),
     ] = None,
     models: Annotated[
         str | None, Parameter(group=COMPARED, help="Networks, with commas between. [default: that of --model]")

@@ -56,12 +56,12 @@ class PlainGridProgress:
     """One line for each training and note; what happens within a training is not worth a line."""
 
     def __init__(self) -> None:
-        self._in_cell = False
+        self._cell: CellInfo | None = None
         self._notes: set[str] = set()
 
     def stage(self, text: str) -> None:
         """Print that pictures are read; the stages of single trainings are passed over."""
-        if not self._in_cell:
+        if self._cell is None:
             _line(text)
 
     def scanned(self, n: int, total: int) -> None:
@@ -91,11 +91,11 @@ class PlainGridProgress:
 
     def cell(self, info: CellInfo) -> None:
         """Print nothing: the line that tells how it ended follows."""
-        self._in_cell = True
+        self._cell = info
 
     def cell_done(self, result: CellResult) -> None:
         """Print how a training ended."""
-        self._in_cell = False
+        self._cell = None
         _line(result_text(result))
 
 

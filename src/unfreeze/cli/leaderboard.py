@@ -30,7 +30,9 @@ def leaderboard_text(found: Comparison) -> list[str | TableOf]:
     )
     lines: list[str | TableOf] = [table, reading_of(record)]
     if (chosen := _recommended(record)) is not None:
-        lines.append(f"On the {record.n_test} test pictures, which decided nothing, {chosen.name}: {_spread(chosen.test)}")
+        lines.append(
+            f"On the {record.n_test} test pictures, which decided nothing, {chosen.name}: {_spread(chosen.test)}"
+        )
     lines += ["", f"Time:       {time_text(record.seconds)} in all.", f"Comparison: {found.path}"]
     if record.best is not None:
         lines.append(f"Best run:   {found.path / record.best}")
@@ -95,7 +97,8 @@ def _ranked(record: CompareRecord) -> list[RowRecord]:
     """Return the rows from the best to the worst, those without a figure last."""
     sign = -1.0 if record.higher_is_better else 1.0
     return sorted(
-        record.rows, key=lambda row: (row.val.mean is None, sign * (row.val.mean or 0.0), row.verdict != "best", row.work)
+        record.rows,
+        key=lambda row: (row.val.mean is None, sign * (row.val.mean or 0.0), row.verdict != "best", row.work),
     )
 
 

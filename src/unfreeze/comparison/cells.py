@@ -52,7 +52,7 @@ class Shared:
 
 
 def cell_options(row: Row, seed: int) -> TrainOptions:
-    """Return the settings of a cell: its own seed within the network, the comparison's for everything about pictures."""
+    """Return the settings of a cell: its own seed within the network, the comparison's for all about pictures."""
     return msgspec.structs.replace(row.options, seed=seed, data_seed=seed_of_data(row.options))
 
 
@@ -82,9 +82,7 @@ def train_cell(shared: Shared, row: Row, cell: Cell, *, progress: Progress) -> R
     data = shared.data_of(cell.fold)
     state = cell_state(out)
     if state == "begun":
-        resume_studied(
-            data, read_run(out), cache=shared.cache, out=out, progress=progress, deadline=shared.deadline
-        )
+        resume_studied(data, read_run(out), cache=shared.cache, out=out, progress=progress, deadline=shared.deadline)
     elif state == "to do":
         shutil.rmtree(out, ignore_errors=True)
         train_studied(

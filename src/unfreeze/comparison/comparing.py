@@ -89,7 +89,7 @@ def compare_ways(
 
 
 def resume_comparison(out: Path, *, budget_seconds: float | None = None, progress: ComparisonProgress) -> Path:
-    """Go on with a comparison: finished cells stay, interrupted ones go on from their checkpoints, failed ones begin anew.
+    """Go on with a comparison: finished cells stay, interrupted ones are continued, failed ones begin anew.
 
     Raises:
         RunError: there is none, it is finished, or its pictures have changed since.
@@ -135,9 +135,7 @@ def _study(
     cells = cells_of(grid.rows, options, first_seed=base.seed, work=work)
     folds = options.folds
     splits = () if folds is None else fold_splits(data, n_folds=folds, seed=seed_of_data(base))
-    return Study(
-        grid=grid, data=data, splits=splits, metric=metric, cells=tuple(cells), work=work, options=options
-    )
+    return Study(grid=grid, data=data, splits=splits, metric=metric, cells=tuple(cells), work=work, options=options)
 
 
 def _notes(study: Study) -> Iterator[str]:
@@ -152,5 +150,3 @@ def _out_problem(out: Path) -> str | None:
     if (out / COMPARE_FILE).is_file():
         return f'--out "{out}" holds another comparison; name another directory, or continue that one with --resume.'
     return out_problem(out)
-
-

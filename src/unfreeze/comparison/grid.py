@@ -224,5 +224,3 @@ def _directories(rows: Sequence[Row]) -> dict[str, str]:
 
 def _directory(row: str, seed: int, fold: int | None) -> str:
     return f"runs/{row}-seed{seed}" + ("" if fold is None else f"-fold{fold}")
-
-

@@ -14,7 +14,7 @@ from unfreeze.comparison.statistics import RowOutputs, RowStatistics, compare_ro
 from unfreeze.comparison_records import Spread
 from unfreeze.data import Dataset
 from unfreeze.evaluation import Predictions, read_predictions
-from unfreeze.metrics import read_by
+from unfreeze.metrics.points import read_by
 from unfreeze.records import TaskName
 
 __all__ = ["RowRuns", "judge_rows", "judge_test"]
@@ -71,9 +71,7 @@ def judge_test(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metric
     With folds, each network of each fold counts as one: every one of them has seen all of these pictures for the first
     time. Raises what `judge_rows` raises.
     """
-    outputs = tuple(
-        _outputs((run,), dataset, indices, side="test", metric=metric) for runs in row.runs for run in runs
-    )
+    outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric) for runs in row.runs for run in runs)
     rows = [RowOutputs(name=row.name, outputs=outputs, cost=row.work)]
     (found,) = _compare(rows, dataset, indices, metric=metric, seed=seed)
     return Spread(mean=found.value, low=found.low, high=found.high)
@@ -99,6 +97,9 @@ def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, 
 
 def _decisions(predictions: Predictions, task: TaskName) -> Array | None:
     """Return what was decided in the form of scores: networks trained with class weights decide by other scores."""
-    if task == "classification":
-        return np.eye(len(predictions.outputs))[predictions.predicted]
-    return predictions.predicted.astype(np.float64) if task == "multilabel" else None
+    if task == "regression":
+        return None
+    if task == "multilabel":
+        return predictions.predicted.astype(np.float64)
+    decided: Array = np.eye(len(predictions.outputs))[predictions.predicted]
+    return decided

@@ -27,9 +27,7 @@ __all__ = ["work_on"]
 TEMPORARY_CACHE = "activations"  # below the comparison's directory, with --no-cache
 
 
-def work_on(
-    study: Study, state: State, *, budget_seconds: float | None, progress: ComparisonProgress
-) -> None:
+def work_on(study: Study, state: State, *, budget_seconds: float | None, progress: ComparisonProgress) -> None:
     """Train what is not finished, rank what is, and write both down.
 
     Args:
@@ -177,7 +175,7 @@ def _judged(row: RowRecord, found: RowStatistics, test: Spread) -> RowRecord:
 
 
 def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonProgress) -> Cell | None:
-    """Make DIR/best the recommended row's run with the first seed; return the cell at which the budget ended, if it did.
+    """Make DIR/best the recommended row's run with the first seed; return the cell at which the budget ended, if any.
 
     The first seed's, not the best seed's: another choice on the same validation pictures would flatter its figure, and
     this one is the run that `unfreeze train` with the row's settings repeats. With folds every run has learned from a

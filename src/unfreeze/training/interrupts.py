@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, or the end of a budget, as a wish: a training finishes its step, writes a checkpoint, and ends."""
+"""SIGINT and SIGTERM, or the end of a budget, as a wish: a training finishes its step, saves, and ends."""
 
 from __future__ import annotations
 
