@@ -28,11 +28,11 @@ from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
-from unfreeze.training.loss import class_weights, loss_function, sampling_weights
+from unfreeze.training.loss import Loss, class_weights, loss_function, sampling_weights
 from unfreeze.training.passes import PrefixSettings
 from unfreeze.training.progress import Progress
 
-__all__ = ["Setup", "execute", "train_targets"]
+__all__ = ["Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]
 
 DIVERGED = 10  # times the loss of always saying the same
 
@@ -82,18 +82,14 @@ def _execute(
     out = setup.out
     try:
         with interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
-            settings = _loop_settings(setup)
-            feeder = _feeder(setup, settings, progress)
+            settings = loop_settings(setup)
+            feeder = make_feeder(setup, settings, progress)
             record = update(out, record, status="running", error=None)
             if not resume:
                 write_text(out / "plan.toml", setup.plan.to_toml())
                 write_json(out / "model.json", setup.network.record)
             cursor = _fine_tune(setup, settings, feeder, progress, interrupt, resume=resume)
-        progress.stage("Evaluating")
-        evaluating = time.monotonic()
-        save_network(setup.network, out)
-        write_json(out / "layers.json", cursor.layers)
-        metrics = _evaluate(setup, feeder.final())
+        finish(setup, record, cursor, feeder, progress, began=began)
     except (InterruptedRunError, KeyboardInterrupt):
         update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
@@ -103,6 +99,27 @@ def _execute(
         reason = str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
         update(out, record, status="failed", error=reason, timing=_with_total(record.timing, began))
         raise
+    return out
+
+
+def finish(
+    setup: Setup, record: RunRecord, cursor: Cursor, feeder: CachedFeeder, progress: Progress, *, began: float
+) -> None:
+    """Save and evaluate a trained network, and write down how its training went: the run is done.
+
+    Args:
+        setup: all that the training was made of; the network holds the weights to keep.
+        record: what run.json says now.
+        cursor: where the training ended.
+        feeder: what it trained on.
+        progress: who is told.
+        began: when the command began, on the monotonic clock.
+    """
+    progress.stage("Evaluating")
+    evaluating = time.monotonic()
+    save_network(setup.network, setup.out)
+    write_json(setup.out / "layers.json", cursor.layers)
+    metrics = _evaluate(setup, feeder.final())
     timing = msgspec.structs.replace(
         record.timing,
         prefix_seconds=round(feeder.use.seconds, 3),
@@ -115,10 +132,9 @@ def _execute(
     for note in diverged:
         progress.note(note)
     update(
-        out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
+        setup.out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
-    return out
 
 
 def _with_total(timing: Timing, began: float) -> Timing:
@@ -138,7 +154,8 @@ def _divergence(setup: Setup, cursor: Cursor) -> tuple[str, ...]:
     return (f"The training diverged: its best loss on validation is {loss:.3g}. Train again with a lower rate (--lr).",)
 
 
-def _loop_settings(setup: Setup) -> LoopSettings:
+def loop_settings(setup: Setup) -> LoopSettings:
+    """Return what the loop needs beside network, plan and pictures."""
     options, data = setup.options, setup.data
     task, targets = data.dataset.task, train_targets(data)
     balanced = options.balance == "sampling"
@@ -157,7 +174,8 @@ def _loop_settings(setup: Setup) -> LoopSettings:
     )
 
 
-def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedFeeder:
+def make_feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedFeeder:
+    """Return what gives each phase of a training its batches."""
     options = setup.options
     prefix = PrefixSettings(
         engine=options.engine,
@@ -170,11 +188,19 @@ def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedF
 def _fine_tune(
     setup: Setup, settings: LoopSettings, feeder: Feeder, progress: Progress, interrupt: Interrupt, *, resume: bool
 ) -> Cursor:
+    return fine_tune(
+        setup.network, setup.plan, setup.data.dataset, settings=settings, loss=make_loss(setup), device=setup.device,
+        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt, resume=resume,
+    )  # fmt: skip
+
+
+def make_loss(setup: Setup) -> Loss:
+    """Return the mean loss of a batch, with class weights and smoothing as the settings say."""
     options, dataset, model = setup.options, setup.data.dataset, setup.network.record
     weights = None
     if options.balance == "weights":
         weights = class_weights(train_targets(setup.data), task=dataset.task, n_outputs=len(dataset.outputs))
-    loss = loss_function(
+    return loss_function(
         dataset.task,
         weights=weights,
         label_smoothing=options.label_smoothing,
@@ -182,10 +208,6 @@ def _fine_tune(
         target_std=model.target_std or (1.0,),
         device=setup.device.torch_device,
     )
-    return fine_tune(
-        setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
-        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt, resume=resume,
-    )  # fmt: skip
 
 
 def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
