@@ -4,12 +4,13 @@ Everything here works on what each picture does to each row's metric (see `metri
 serves all metrics, a group of pictures counts as one, and nothing is trained or scored again.
 
 * **Two sources of chance.** Other pictures and other seeds would have given other figures. They are crossed: every seed
-  was judged on every picture. So the variance of a mean over seeds is what pictures do to that mean, plus what seeds do
-  beyond what their disagreement on single pictures explains (Owen 2007; Cameron, Gelbach and Miller 2011); Student's t
-  takes its degrees of freedom from both (Satterthwaite 1946).
+  was judged on every picture. The variance of a mean over seeds is what pictures do to that mean, plus the spread over
+  seeds. Where seeds disagree on single pictures, both hold a part of it, so the sum is a little too large (Owen 2007);
+  taking that part off would leave intervals too narrow with two or three seeds. Student's t takes its degrees of
+  freedom from both (Satterthwaite 1946).
 * **Few disagreements.** Two good networks differ on a handful of pictures, and the usual error is then too small: four
-  pictures that one gets right and the other wrong would pass for a difference. So two more pictures are supposed, of the
-  usual weight, one in favour of each row. For accuracy that is the interval of Bonett and Price (2012).
+  pictures that one gets right and the other wrong would pass for a difference. So two more pictures are supposed, of
+  the usual weight, one in favour of each row, as Bonett and Price (2012) do for proportions.
 * **Many rows, and the best chosen by looking.** The level of each interval is set such that in 95% of all data sets the
   differences of *all pairs* of rows lie in theirs: by the largest of all pairs' studentised differences, drawn from
   the rows' joint normal distribution (max-t: Hothorn, Bretz and Westfall 2008; for independent rows it is Tukey's range
@@ -75,10 +76,7 @@ def crossed_spread(values: Floats, influences: Floats, *, supposed: float = 0.0)
     n_seeds, n_groups = influences.shape
     mean = influences.mean(axis=0)
     pictures = float(np.sum(mean**2)) + supposed
-    seeds = 0.0
-    if n_seeds > 1:
-        on_single_pictures = float(np.sum((influences - mean) ** 2)) / (n_seeds - 1)
-        seeds = max(0.0, float(values.var(ddof=1)) - on_single_pictures) / n_seeds
+    seeds = float(values.var(ddof=1)) / n_seeds if n_seeds > 1 else 0.0
     parts = [pictures**2 / (n_groups - 1)] if n_groups > 1 else []
     if seeds > 0:
         parts.append(seeds**2 / (n_seeds - 1))

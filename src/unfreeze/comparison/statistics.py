@@ -26,7 +26,7 @@ __all__ = ["Difference", "RowOutputs", "RowStatistics", "Verdict", "compare_rows
 
 Array = NDArray[Any]
 Verdict = Literal["best", "tied", "worse"]
-RANGES = {name: (0.0, math.inf) for name in ("log_loss", "mae", "rmse")} | {"r2": (-math.inf, 1.0)}
+RANGES = {"log_loss": (0.0, math.inf), "mae": (0.0, math.inf), "rmse": (0.0, math.inf), "r2": (-math.inf, 1.0)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,10 +88,11 @@ def compare_rows(
 ) -> tuple[RowStatistics, ...]:
     """Compare rows on the same pictures and seeds, and say which are best, tied or worse.
 
-    With several seeds, intervals cover other pictures and other seeds. **With one seed they cover other pictures only**:
-    they are about these very networks, and a row that is "worse" may be so by an unlucky initialisation. Out-of-fold
-    outputs are compared in the same way; that the folds share training pictures is then left out of account, as no
-    unbiased estimate of it exists (Bengio and Grandvalet 2004). How it works, and how well: docs/reference/comparing.md.
+    With several seeds, intervals cover other pictures and other seeds. **With one seed they cover other pictures
+    only**: they are about these very networks, and a row that is "worse" may be so by an unlucky initialisation.
+    Out-of-fold outputs are compared in the same way; that the folds share training pictures is left out of account,
+    as no unbiased estimate of it exists (Bengio and Grandvalet 2004). How it works, and how well it holds:
+    docs/reference/comparing.md.
 
     Args:
         rows: at least one; each with the outputs of as many seeds as the others.

@@ -66,9 +66,7 @@ def evaluate_scores(
     }
 
 
-def evaluate_metric(
-    name: str, truth: Array, scores: Array, *, clusters: Clusters = None, seed: int = 0
-) -> Interval:
+def evaluate_metric(name: str, truth: Array, scores: Array, *, clusters: Clusters = None, seed: int = 0) -> Interval:
     """Return one metric with its 95% interval.
 
     Args:

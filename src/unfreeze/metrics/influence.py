@@ -61,7 +61,7 @@ def heaviest_mistake(name: str, truth: Array, scores: Array) -> float:
 
 
 def _of_mean(losses: Floats) -> Floats:
-    return (losses - losses.mean()) / len(losses)
+    return np.asarray((losses - losses.mean()) / len(losses))
 
 
 def _of_ece(truth: Array, scores: Floats) -> Floats:
@@ -80,4 +80,4 @@ def _of_error(name: str, truth: Floats, guess: Floats) -> Floats:
         return _of_mean(squares) / (2 * rmse) if rmse > 0 else np.zeros(len(truth))
     assert name == "r2"
     spread = (truth - truth.mean()) ** 2
-    return (squares.sum() / spread.sum() * spread - squares) / spread.sum()
+    return np.asarray((squares.sum() / spread.sum() * spread - squares) / spread.sum())
