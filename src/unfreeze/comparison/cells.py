@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,11 +18,12 @@ from unfreeze.options import seed_of_data
 from unfreeze.records import RunRecord, TrainOptions
 from unfreeze.training.checkpoint import load_checkpoint
 from unfreeze.training.directory import read_run
+from unfreeze.training.head_runs import train_head_runs
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress
 from unfreeze.training.run import resume_studied, train_studied
 
-__all__ = ["Shared", "cell_options", "cell_state", "seconds_needed", "train_cell"]
+__all__ = ["Shared", "cell_options", "cell_state", "seconds_needed", "train_at_once", "train_cell"]
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 CellState = Literal["done", "begun", "to do"]
@@ -95,6 +97,24 @@ def train_cell(shared: Shared, row: Row, cell: Cell, *, progress: Progress) -> R
             deadline=shared.deadline,
         )
     return read_run(out)
+
+
+def train_at_once(shared: Shared, row: Row, cells: Sequence[Cell], *, progress: Progress) -> bool:
+    """Train cells that differ in the seed alone as one computation; return whether that could be done.
+
+    Each leaves the run that a training of its own leaves; see `train_head_runs`, and what it raises.
+    """
+    for cell in cells:
+        shutil.rmtree(shared.directory / cell.directory, ignore_errors=True)
+    return train_head_runs(
+        shared.data_of(cells[0].fold),
+        [cell_options(row, cell.seed) for cell in cells],
+        plan=row.plan,
+        cache=shared.cache,
+        outs=[shared.directory / cell.directory for cell in cells],
+        progress=progress,
+        deadline=shared.deadline,
+    )
 
 
 def seconds_needed(shared: Shared, row: Row, cell: Cell) -> float | None:

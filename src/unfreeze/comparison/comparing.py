@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from unfreeze.errors import RunError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
 from unfreeze.options import check_options, option_problems, seed_of_data
 from unfreeze.records import TrainOptions
-from unfreeze.training.directory import environment, next_directory, now, only_one, out_problem
+from unfreeze.training.directory import discard_lock, environment, next_directory, now, only_one, out_problem
 from unfreeze.training.inputs import open_data, study_data
 from unfreeze.training.settings import architecture_of
 
@@ -65,6 +64,9 @@ def compare_ways(
     raise_together(problems)
     study = _study(path, options, base, given=given, progress=progress)
     out = out or next_directory(path, "compare")
+    notes = (*study.grid.notes, *_notes(study), *study.data.notes)
+    for note in notes:
+        progress.note(note)
     record = CompareRecord(
         status="running",
         created=now(),
@@ -79,12 +81,12 @@ def compare_ways(
         n_test=len(study.data.split.test),
         rows=(),
         cells=known_cells(out, study.cells),
-        notes=(*study.grid.notes, *_notes(study), *study.data.notes),
+        notes=notes,
         environment=environment(),
     )
     with only_one(out, must_be_new=True):
         work_on(study, State(out, record, began), budget_seconds=budget_seconds, progress=progress)
-    shutil.rmtree(out / "checkpoints")  # the lock in it has been let go of
+    discard_lock(out)
     return out
 
 
@@ -110,7 +112,7 @@ def resume_comparison(out: Path, *, budget_seconds: float | None = None, progres
         cells = known_cells(out, study.cells, record.cells)
         record = msgspec.structs.replace(record, status="running", cells=cells)
         work_on(study, State(out, record, began), budget_seconds=budget_seconds, progress=progress)
-    shutil.rmtree(out / "checkpoints")
+    discard_lock(out)
     return out
 
 
@@ -122,13 +124,9 @@ def _study(
     check_options(msgspec.structs.replace(base, task=dataset.task))
     metric = check_metric(base.metric, dataset.task)
     grid = make_grid(options, base, given=given, dataset=dataset)
-    for note in grid.notes:
-        progress.note(note)
     first = grid.rows[0].options
     data = study_data(path, dataset, base, progress, spec=input_spec(architecture_of(first), size=first.size))
     data.target_scale()  # constant targets are an error
-    for note in data.notes:
-        progress.note(note)
     split = data.split
     n_held_out = len(split.val) + len(split.test)
     work = {row.name: row.work(n_train=len(split.train), n_held_out=n_held_out) for row in grid.rows}

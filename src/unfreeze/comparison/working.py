@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from unfreeze.cache import ActivationCache
-from unfreeze.comparison.cells import Shared, seconds_needed, train_cell
+from unfreeze.comparison.cells import Shared, cell_state, seconds_needed, train_at_once, train_cell
 from unfreeze.comparison.grid import Cell
 from unfreeze.comparison.progress import CellInfo, CellResult, ComparisonProgress
 from unfreeze.comparison.ranking import RowRuns, judge_rows, judge_test
@@ -21,6 +21,9 @@ from unfreeze.comparison.work import estimate_seconds
 from unfreeze.comparison_records import RowRecord, Spread
 from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, UnfreezeError
 from unfreeze.options import seed_of_data
+from unfreeze.records import RunRecord
+from unfreeze.training.directory import read_run
+from unfreeze.training.head_runs import can_train_at_once
 
 __all__ = ["work_on"]
 
@@ -91,9 +94,41 @@ def _train_cells(study: Study, state: State, shared: Shared, progress: Compariso
             seconds_after=estimate_seconds(done, later),
         )
         progress.cell(info)
-        if not _train_one(study, state, shared, cell, info=info, progress=progress):
+        if _train_seeds(study, state, shared, cell, info=info, progress=progress):
+            continue
+        if _is_over(shared) or not _train_one(study, state, shared, cell, info=info, progress=progress):
             return cell
     return None
+
+
+def _train_seeds(
+    study: Study, state: State, shared: Shared, cell: Cell, *, info: CellInfo, progress: ComparisonProgress
+) -> bool:
+    """Train a head's cell together with those of its other seeds; return False where it is to be trained alone.
+
+    Whatever goes wrong but an interrupt shows, and is told, when the cell is trained alone.
+    """
+    row = study.row(cell.row)
+    seeds = [each for each in study.cells if (each.row, each.fold) == (cell.row, cell.fold)]
+    cells = [each for each in seeds if cell_state(state.directory / each.directory) == "to do"]
+    if len(cells) == 1 or cell not in cells or not can_train_at_once(row.plan, row.options):
+        return False
+    try:
+        at_once = train_at_once(shared, row, cells, progress=progress)
+    except (InterruptedRunError, KeyboardInterrupt):
+        for each in cells:
+            (known,) = known_cells(state.directory, [each])
+            state.write_cell(each, status=known.status, seconds=known.seconds)
+        if _is_over(shared):
+            return False
+        raise
+    except Exception:  # noqa: BLE001 - see above
+        return False
+    for each in cells if at_once else ():
+        run = read_run(state.directory / each.directory)
+        number = study.cells.index(each) + 1
+        _finished(state, each, run, info=replace(info, number=number, seed=each.seed), progress=progress)
+    return at_once
 
 
 def _train_one(
@@ -115,11 +150,15 @@ def _train_one(
         state.write_cell(cell, status="failed", error=reason, seconds=round(seconds, 3))
         progress.cell_done(CellResult(cell=info, metric=study.metric, value=None, seconds=seconds, error=reason))
         return True
-    seconds = run.timing.total_seconds
-    state.write_cell(cell, status="done", error=None, seconds=seconds)
-    value = run.metrics.val[study.metric].value
-    progress.cell_done(CellResult(cell=info, metric=study.metric, value=value, seconds=seconds))
+    _finished(state, cell, run, info=info, progress=progress)
     return True
+
+
+def _finished(state: State, cell: Cell, run: RunRecord, *, info: CellInfo, progress: ComparisonProgress) -> None:
+    """Write down and tell that a cell is done."""
+    metric, seconds = state.record.metric, run.timing.total_seconds
+    state.write_cell(cell, status="done", error=None, seconds=seconds)
+    progress.cell_done(CellResult(cell=info, metric=metric, value=run.metrics.val[metric].value, seconds=seconds))
 
 
 def _write_rows(study: Study, state: State) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from math import log
@@ -22,7 +21,7 @@ from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOp
 from unfreeze.training.caching import CachedFeeder
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
-from unfreeze.training.directory import only_one, read_run, update
+from unfreeze.training.directory import discard_lock, only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
@@ -72,7 +71,7 @@ def execute(
         if resume and read_run(setup.out).status == "done":
             raise RunError(f'The run in "{setup.out}" has been finished by another process meanwhile.')
         out = _execute(setup, record, progress, Interrupt(deadline=deadline), resume=resume, began=began)
-    shutil.rmtree(out / "checkpoints")  # the lock in it has been let go of
+    discard_lock(out)
     return out
 
 

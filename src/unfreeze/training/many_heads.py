@@ -42,10 +42,17 @@ class HeadStart:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadEpoch:
-    """One epoch of one head; `loss` is the mean over its training pictures."""
+    """One epoch of one head.
+
+    Attributes:
+        loss: the mean over its training pictures.
+        validation: its figures on validation.
+        best: whether it was the best so far.
+    """
 
     loss: float
     validation: Validation
+    best: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,7 +116,7 @@ def train_heads(
         In the order of `starts`.
     """
     stack = _Stack(starts)
-    truth = torch.from_numpy(np.asarray(vectors.targets))
+    truth = torch.from_numpy(np.array(vectors.targets))
     val = torch.as_tensor(np.asarray(settings.val))
     held_out, held_out_truth = vectors.rows[val], np.asarray(vectors.targets)[val.numpy()]
     n_steps = epochs * settings.steps_per_epoch
@@ -119,7 +126,8 @@ def train_heads(
         for epoch in range(epochs):
             order = torch.from_numpy(settings.epoch_indices(epoch))
             total = torch.zeros(len(starts), dtype=torch.float64)
-            for chunk in order.split(settings.batch_size):
+            for begin in range(0, len(order), settings.batch_size):
+                chunk = order[begin : begin + settings.batch_size]
                 check()
                 share = rate_share(schedule, step, n_steps=n_steps, warmup=warmup)
                 losses = stack.step(vectors.rows[chunk], truth[chunk], loss=loss, share=share, clip=settings.clip)
@@ -129,7 +137,7 @@ def train_heads(
             for number, course in enumerate(found):
                 validation = judge(outputs[number], held_out_truth, record, metric=settings.metric)
                 mean = float(total[number]) / len(order)
-                course.add(HeadEpoch(loss=mean, validation=validation), stack, number, metric=settings.metric)
+                course.add(mean, validation, stack, number, metric=settings.metric)
     return tuple(course.result() for course in found)
 
 
@@ -168,8 +176,8 @@ class _Stack:
         self._n_steps += 1
         lr = self._lr * share
         self.weight *= (1 - lr * self._decay)[:, None, None]
-        for values, gradient, moments in zip((self.weight, self.bias), (by_weight, by_bias), self._moments, strict=True):
-            self._move(values, gradient, moments, lr=lr.reshape(-1, *[1] * (values.ndim - 1)))
+        self._move(self.weight, by_weight, self._moments[0], lr=lr[:, None, None])
+        self._move(self.bias, by_bias, self._moments[1], lr=lr[:, None])
         return losses.detach()
 
     def _move(self, values: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], *, lr: Tensor) -> None:
@@ -190,14 +198,15 @@ class _Course:
         self._weights: tuple[Tensor, Tensor] | None = None
         self._diverged: int | None = None
 
-    def add(self, epoch: HeadEpoch, stack: _Stack, number: int, *, metric: str) -> None:
+    def add(self, loss: float, validation: Validation, stack: _Stack, number: int, *, metric: str) -> None:
         """Note an epoch, and keep the head if it is the best so far."""
         index = len(self._epochs)
-        self._epochs.append(epoch)
-        if self._diverged is None and not math.isfinite(epoch.loss):
+        if self._diverged is None and not math.isfinite(loss):
             self._diverged = index
-        now = Best(epoch=index, value=epoch.validation.metrics[metric], val_loss=epoch.validation.loss)
-        if improves(metric, now, self._best):
+        now = Best(epoch=index, value=validation.metrics[metric], val_loss=validation.loss)
+        best = improves(metric, now, self._best)
+        self._epochs.append(HeadEpoch(loss=loss, validation=validation, best=best))
+        if best:
             self._best, self._weights = now, (stack.weight[number].clone(), stack.bias[number].clone())
 
     def result(self) -> TrainedHead:
