@@ -18,7 +18,7 @@ from unfreeze.comparison.working import work_on
 from unfreeze.comparison_records import COMPARE_FILE, CompareOptions, CompareRecord, read_comparison
 from unfreeze.errors import RunError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
-from unfreeze.options import check_options, option_problems, seed_of_data
+from unfreeze.options import SAID_BY_PLAN, check_options, option_problems, seed_of_data
 from unfreeze.records import TrainOptions
 from unfreeze.training.directory import discard_lock, environment, next_directory, now, only_one, out_problem
 from unfreeze.training.inputs import open_data, study_data
@@ -56,7 +56,8 @@ def compare_ways(
         UnfreezeError: settings, names or data are wrong; nothing has been written then.
     """
     began = time.monotonic()
-    problems = [*grid_problems(options), *option_problems(base, given=given)]
+    others = given - set(SAID_BY_PLAN) if base.plan is not None else given  # the plan's row does without them
+    problems = [*grid_problems(options), *option_problems(base, given=others)]
     if not path.exists():
         problems.append(f'"{path}" does not exist; give a folder of class folders, or a table.')
     if out is not None and (problem := _out_problem(out)):
