@@ -1,5 +1,6 @@
-from .api import Comparison, Evaluation, Run, check, compare, load, plan_for, train
+from .api import Evaluation, Run, check, load, plan_for, train
 from .backbones import layers_of
+from .comparing import Comparison, compare
 from .errors import (
     ConfigError,
     DataError,

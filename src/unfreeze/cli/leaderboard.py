@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from unfreeze.api import Comparison
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import count_text, time_text
+from unfreeze.comparing import Comparison
 from unfreeze.comparison_records import CompareRecord, RowRecord, Spread
 from unfreeze.records import to_builtins
 

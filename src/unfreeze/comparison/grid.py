@@ -207,8 +207,8 @@ def _what_trains(row: Row) -> tuple[object, ...]:
         )
         for index, phase in enumerate(plan.phases)
     )  # fmt: skip
-    options = row.options
-    return (options.model, plan.layers.size, options.hidden, options.views, options.augment, *phases)
+    said = {name: getattr(TrainOptions(), name) for name in (*SAID_BY_PLAN, "plan", "size")}
+    return (msgspec.structs.replace(row.options, **said), plan.layers.size, *phases)
 
 
 def _directories(rows: Sequence[Row]) -> dict[str, str]:

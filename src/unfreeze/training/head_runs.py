@@ -86,6 +86,8 @@ def train_head_runs(
     began = time.monotonic()
     setup, record = prepare(data, options[0], plan=plan, cache=cache, out=outs[0], progress=progress)
     network = setup.device.place(setup.network)
+    if [type(layer) for layer in network.head] != [nn.Linear]:
+        return False
     settings = loop_settings(setup)
     feeder = make_feeder(setup, settings, progress)
     with Interrupt(deadline=deadline) as interrupt:

@@ -11,7 +11,7 @@ import pytest
 
 import unfreeze as uf
 from unfreeze.comparison import CellInfo, CellResult, SilentComparison
-from unfreeze.errors import ConfigError, DataError, FailedError, InterruptedRunError, RunError
+from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError
 from unfreeze.records import read_json
 from unfreeze.training import StepInfo
 
@@ -38,7 +38,7 @@ class Recording(SilentComparison):
         self.notes.append(text)
 
     def step(self, info: StepInfo) -> None:
-        if self._left is not None:
+        if self._left is not None and info.step:
             self._left -= 1
             if self._left == 0:
                 raise KeyboardInterrupt
@@ -58,14 +58,12 @@ def test_every_cell_is_a_run_on_one_split_and_the_best_is_complete(image_folder:
     found = compared(image_folder, tmp_path / "c", seeds=2, progress=watched)
     raw = json.loads((tmp_path / "c" / "compare.json").read_text())
     assert [row["name"] for row in raw["rows"]] == ["head", "full"]
-    assert {"strategy", "model", "size", "seeds", "metric", "val", "test", "difference", "seconds"} <= set(
-        raw["rows"][0]
+    spreads, first = ("val", "test", "difference"), raw["rows"][0]
+    assert {"strategy", "model", "size", "seeds", "metric", *spreads, "seconds", "n_trained", "verdict", "run"} <= set(
+        first
     )
-    assert {"n_trained", "verdict", "run"} <= set(raw["rows"][0])
-    assert all(
-        set(row[side]) == {"mean", "low", "high"} for row in raw["rows"] for side in ("val", "test", "difference")
-    )
-    assert sorted(row["verdict"] for row in raw["rows"])[0] == "best"
+    assert all(set(row[name]) == {"mean", "low", "high"} for row in raw["rows"] for name in spreads)
+    assert "best" in {row["verdict"] for row in raw["rows"]}
     runs = [uf.load(found.path / cell.run) for cell in found.record.cells]
     assert len({json.dumps(run.record.split) for run in runs}) == 1, "one split for all seeds"
     assert {run.record.config.seed for run in runs} == {0, 1}
@@ -76,10 +74,9 @@ def test_every_cell_is_a_run_on_one_split_and_the_best_is_complete(image_folder:
     assert (found.path / "best" / "report.html").is_file()
     assert not (found.path / "checkpoints").exists()
     chosen = next(row for row in found.rows if row.recommended)
-    means = [
-        run.metrics.val["balanced_accuracy"].value for run in runs if run.record.config.strategy == chosen.strategy
-    ]
-    assert chosen.val.mean == pytest.approx(sum(v for v in means if v is not None) / 2)
+    own = [run for run in runs if run.record.config.strategy == chosen.strategy]
+    values = [run.metrics.val["balanced_accuracy"].value or 0.0 for run in own]
+    assert chosen.val.mean == pytest.approx(sum(values) / 2)
 
 
 def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
@@ -133,7 +130,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(image_folder: Path, tmp_
 
 def test_a_budget_that_ends_keeps_what_is_finished(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "c"
-    with pytest.raises(FailedError, match="The budget ended before any row was finished.*--resume --out") as told:
+    with pytest.raises(FailedError, match=r"The budget ended before any row was finished.*--resume --out") as told:
         compared(image_folder, out, budget=0.001)
     assert told.value.exit_code == 1
     assert uf.Comparison(out).record.status == "stopped"
@@ -200,7 +197,7 @@ def test_all_unknown_names_are_told_at_once_with_the_nearest(image_folder: Path,
 
 def test_folds_beyond_the_smallest_class_are_an_error(make_image_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = make_image_folder(("cat", "dog"), per_class=(20, 6))
-    with pytest.raises((ConfigError, DataError), match='--folds 9 is more than the . pictures of the class "dog"'):
+    with pytest.raises(ConfigError, match=r'--folds 9 is more than the \d+ pictures of the class "dog"'):
         compared(data, tmp_path / "c", folds=9)
     assert not (tmp_path / "c").exists()
 
