@@ -60,6 +60,8 @@ def compare_ways(
     problems = [*grid_problems(options), *option_problems(base, given=others)]
     if not path.exists():
         problems.append(f'"{path}" does not exist; give a folder of class folders, or a table.')
+    if base.weights is not None and len(options.models) > 1:
+        problems.append("--weights fits one network, but --models names several; leave one of them out.")
     if out is not None and (problem := _out_problem(out)):
         problems.append(problem)
     raise_together(problems)

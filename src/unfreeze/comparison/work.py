@@ -39,10 +39,11 @@ def estimate_work(plan: Plan, options: TrainOptions, *, n_train: int, n_held_out
 
 
 def estimate_seconds(done: Sequence[tuple[float, float]], to_come: Sequence[float]) -> float | None:
-    """Return how long trainings will take, from those that are over; `None` until one is.
+    """Return how long trainings will take, from those that are over; `None` until that can be told.
 
     Each takes a fixed time (loading, evaluating) and a time in proportion to its work: the line of least squares
-    through what was seen, neither part below 0.
+    through what was seen, neither part below 0. Trainings of one amount of work tell nothing of any other: a head's time is
+    mostly the fixed one.
 
     Args:
         done: work and seconds of each finished training.
@@ -50,15 +51,17 @@ def estimate_seconds(done: Sequence[tuple[float, float]], to_come: Sequence[floa
 
     >>> estimate_seconds([(10.0, 3.0), (20.0, 5.0)], [30.0])
     7.0
+    >>> estimate_seconds([(10.0, 3.0)], [30.0]) is None
+    True
     """
     if not done:
         return None
     works, seconds = zip(*done, strict=True)
     mean_work, mean_seconds = sum(works) / len(works), sum(seconds) / len(seconds)
     spread = sum((work - mean_work) ** 2 for work in works)
-    slope = mean_seconds / mean_work if mean_work else 0.0  # of one kind only: all in proportion
-    if spread > 0:
-        together = sum((w - mean_work) * (s - mean_seconds) for w, s in zip(works, seconds, strict=True))
-        slope = min(max(together / spread, 0.0), slope)
+    if spread == 0:
+        return mean_seconds * len(to_come) if all(work == works[0] for work in to_come) else None
+    together = sum((w - mean_work) * (s - mean_seconds) for w, s in zip(works, seconds, strict=True))
+    slope = min(max(together / spread, 0.0), mean_seconds / mean_work)
     fixed = mean_seconds - slope * mean_work
     return float(sum(fixed + slope * work for work in to_come))

@@ -177,6 +177,8 @@ def test_nothing_is_kept_without_a_cache(image_folder: Path, tmp_path: Path) -> 
         ({"budget": "soon"}, "--budget must be a time such as"),
         ({"epochs": 0, "seeds": 0}, "2 problems"),
         ({"seeds": "two"}, "cannot be read"),
+        ({"data_seed": -1}, "--data-seed must be between 0 and"),
+        ({"epochs": 1, "pretrained": True, "weights": "a.pt", "folds": 1}, "--folds must be at least 2"),
     ],
 )
 def test_what_cannot_be_compared_is_said_before_anything_is_written(

@@ -9,8 +9,9 @@ def test_nothing_is_known_before_the_first_training_is_over() -> None:
     assert estimate_seconds([], [1.0]) is None
 
 
-def test_one_kind_of_training_tells_in_proportion() -> None:
-    assert estimate_seconds([(10.0, 2.0), (10.0, 4.0)], [20.0, 10.0]) == 9.0
+def test_trainings_of_one_kind_tell_of_that_kind_only() -> None:
+    assert estimate_seconds([(10.0, 2.0), (10.0, 4.0)], [10.0, 10.0]) == 6.0
+    assert estimate_seconds([(10.0, 2.0), (10.0, 4.0)], [20.0, 10.0]) is None
 
 
 def test_a_fixed_time_and_one_that_grows_are_told_apart() -> None:
