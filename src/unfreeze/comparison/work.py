@@ -42,8 +42,8 @@ def estimate_seconds(done: Sequence[tuple[float, float]], to_come: Sequence[floa
     """Return how long trainings will take, from those that are over; `None` until that can be told.
 
     Each takes a fixed time (loading, evaluating) and a time in proportion to its work: the line of least squares
-    through what was seen, neither part below 0. Trainings of one amount of work tell nothing of any other: a head's time is
-    mostly the fixed one.
+    through what was seen, neither part below 0. Trainings of one amount of work tell nothing of any other: the time of
+    a head is mostly the fixed one.
 
     Args:
         done: work and seconds of each finished training.
