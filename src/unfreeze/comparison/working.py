@@ -56,8 +56,8 @@ def work_on(study: Study, state: State, *, budget_seconds: float | None, progres
     try:
         stopped = _train_cells(study, state, shared, progress)
         _rank(study, state)
-        if stopped is None and state.record.recommended is not None:
-            stopped = _keep_best(study, state, shared, progress)
+        if state.record.recommended is not None:
+            stopped = _keep_best(study, state, shared, progress) or stopped
         state.write(status="done" if stopped is None else "stopped")
     except (KeyboardInterrupt, InterruptedRunError):
         _rank(study, state)
@@ -224,6 +224,8 @@ def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonP
     first = next(cell for cell in study.cells if cell.row == row.name)
     whole = replace(first, fold=None, directory=first.directory.removesuffix(f"-fold{first.fold}"))
     if first.fold is not None:
+        if _is_over(shared):
+            return whole
         progress.stage(f'Training "{row.name}" on train, for {BEST}')
     try:
         train_cell(shared, study.row(row.name), whole, progress=progress)

@@ -94,6 +94,9 @@ def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
     with pytest.raises(RunError, match="no best run yet"):
         _ = stopped.best
     before = written(out)
+    halfway = uf.compare(out=out, resume=True, budget=0.001)
+    assert halfway.record.status == "stopped"
+    assert halfway.best.record.config.strategy == "head", "a budget's end leaves the best of what is known"
     watched = Recording()
     resumed = uf.compare(out=out, resume=True, progress=watched)
     assert [result.cell.row for result in watched.results] == ["full"]
