@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from unfreeze.training.epochs import LoopSettings
     from unfreeze.training.feeding import Feed, Feeder
 
-__all__ = ["cached_epochs", "cached_vectors"]
+__all__ = ["cached_epochs", "cached_vectors", "many_heads"]
 
 MODEL = "tf_efficientnet_lite0"
 N_VECTORS, N_HELD_OUT, N_CLASSES = 5000, 500, 5
 N_PICTURES = 160
+N_HEADS, N_HEAD_EPOCHS = 12, 10
 N_EPOCHS = 3  # of which the first, which decodes, is not read
 # Network, what trains, and how many times as fast an epoch on the cache must be as one without.
 SUFFIXES = ((MODEL, "from:blocks.6", 11.0), (MODEL, "from:blocks.4", 2.0), ("resnet50", "from:layer4", 3.2))
@@ -50,6 +51,57 @@ def cached_vectors(room: Room) -> list[Reading]:
     return [
         Reading(name="30 head epochs on 5,000 vectors", value=training, unit="s", sense="at most", limit=1.0),
         Reading(name="the same, network and checkpoints included", value=whole, unit="s"),
+    ]
+
+
+@part
+def many_heads(room: Room) -> list[Reading]:
+    """Twelve heads at once on 5,000 vectors take at most a quarter of twelve one after another."""
+    import numpy as np
+    import torch
+
+    from unfreeze.backbones import load_network, make_head
+    from unfreeze.data import Dataset
+    from unfreeze.training.loss import loss_function
+    from unfreeze.training.many_heads import HeadStart, Vectors, train_heads
+
+    n = N_VECTORS + N_HELD_OUT
+    targets = np.random.default_rng(0).integers(0, N_CLASSES, n)
+    names = tuple(map(str, range(N_CLASSES)))
+    files = tuple(f"{number}.png" for number in range(n))  # never opened
+    dataset = Dataset(root=room.folder, files=files, task="classification", outputs=names, targets=targets)
+    settings = _settings(range(N_VECTORS), range(N_VECTORS, n), batch_size=32)
+    record = load_network(MODEL, task="classification", outputs=names, pretrained=False).record
+    width = 1280
+
+    def alone(out: Path) -> float:
+        _train(
+            (MODEL, "head"), dataset, settings, lambda x: _VectorFeeder(x, settings, targets), out=out,
+            n_epochs=N_HEAD_EPOCHS,
+        )  # fmt: skip
+        return sum(_epoch_seconds(out))  # without the network and the checkpoints, which heads at once have once
+
+    vectors = Vectors(
+        rows=torch.from_numpy(np.random.default_rng(1).standard_normal((n, width), dtype=np.float32)), targets=targets
+    )
+    starts = []
+    for number in range(N_HEADS):
+        (layer,) = make_head(width, n_outputs=N_CLASSES, seed=number)
+        lr = 1e-4 * 2**number
+        starts.append(HeadStart(weight=layer.weight.data, bias=layer.bias.data, lr=lr, weight_decay=0.01))
+
+    def at_once() -> None:
+        loss = loss_function("classification")
+        train_heads(starts, vectors, settings=settings, record=record, loss=loss, epochs=N_HEAD_EPOCHS)
+
+    ratios, seconds = [], []
+    for repeat in range(room.n_repeats):
+        one_after_another = sum(alone(room.folder / f"alone-{repeat}-{number}") for number in range(N_HEADS))
+        seconds.append(seconds_of(at_once))
+        ratios.append(one_after_another / seconds[-1])
+    return [
+        Reading(name="twelve heads at once, against one after another", value=median(ratios), unit="×", limit=4.0),
+        Reading(name="ten epochs of twelve heads on 5,000 vectors", value=median(seconds), unit="s"),
     ]
 
 

@@ -1,5 +1,6 @@
 from .api import Evaluation, Run, check, load, plan_for, train
 from .backbones import layers_of
+from .comparing import Comparison, compare
 from .errors import (
     ConfigError,
     DataError,
@@ -20,6 +21,7 @@ from .plans import Phase, Plan, strategies
 from .version import __version__
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "DataError",
     "Evaluation",
@@ -40,6 +42,7 @@ __all__ = [
     "__version__",
     "apply_plan",
     "check",
+    "compare",
     "layers_of",
     "load",
     "param_groups",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from unfreeze.plans import Plan
     from unfreeze.training.progress import Progress
 
-__all__ = ["Evaluation", "Run", "check", "load", "plan_for", "train"]
+__all__ = ["Evaluation", "Run", "check", "checked_names", "load", "plan_for", "train"]
 
 TRAIN_OPTIONS = tuple(TrainOptions.__struct_fields__)
 EVALUATE_OPTIONS = ("target", "group", "split", "skip_unreadable", "batch_size")
@@ -114,7 +114,7 @@ class Run:
         from unfreeze.evaluation import evaluate_labelled
         from unfreeze.training import Silent
 
-        changes = _checked_names(options, EVALUATE_OPTIONS)
+        changes = checked_names(options, EVALUATE_OPTIONS)
         inherited = frozenset({"target", "group", "split"} - changes.keys())
         settings = msgspec.structs.replace(
             TrainOptions(**changes), **{name: getattr(self.record.config, name) for name in inherited}
@@ -170,7 +170,7 @@ def train(
     from unfreeze.training import Silent, resume_run, train_run
 
     watcher = progress or Silent()
-    changes = _checked_names(options)
+    changes = checked_names(options)
     if resume:
         path = resume_run(_resumed(data, out, changes), progress=watcher)
     else:
@@ -207,7 +207,7 @@ def check(data: str | Path, *, progress: Progress | None = None, **options: Any)
     from unfreeze.data import open_dataset, scan
     from unfreeze.training import Silent
 
-    settings = TrainOptions(**_checked_names(options, CHECK_OPTIONS))
+    settings = TrainOptions(**checked_names(options, CHECK_OPTIONS))
     dataset = open_dataset(data, task=settings.task, target=settings.target, group=settings.group, split=settings.split)
     watcher = progress or Silent()
     for note in dataset.notes:
@@ -221,12 +221,17 @@ def plan_for(model: str, **options: Any) -> Plan:
     from unfreeze.training.inputs import plan_from_options
     from unfreeze.training.settings import architecture_of, settled
 
-    changes = {"model": model, **_checked_names(options)}
+    changes = {"model": model, **checked_names(options)}
     settings = settled(TrainOptions(**changes), frozenset(changes))
     return plan_from_options(settings, n_outputs=2, architecture=architecture_of(settings))
 
 
-def _checked_names(options: Mapping[str, Any], known: Sequence[str] = TRAIN_OPTIONS) -> dict[str, Any]:
+def checked_names(options: Mapping[str, Any], known: Sequence[str] = TRAIN_OPTIONS) -> dict[str, Any]:
+    """Return options by name as `TrainOptions` takes them: paths as text, one target as several.
+
+    Raises:
+        ConfigError: an option that does not exist, or means nothing here.
+    """
     for name in options:
         if name in TRAIN_OPTIONS and name not in known:
             raise ConfigError(f'The option "{name}" means nothing here. Known are: {", ".join(known)}.')

@@ -5,6 +5,7 @@ Nothing here loads torch: the command line asks before it imports anything heavy
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
@@ -16,12 +17,17 @@ from unfreeze.records import TrainOptions
 
 __all__ = [
     "FROZEN_STRATEGIES",
+    "SAID_BY_PLAN",
+    "SMALLEST_SIZE",
     "check_options",
     "flag",
     "option_problems",
+    "parse_budget",
     "phase_augment",
+    "seed_of_data",
     "solver_of",
     "solver_problems",
+    "split_names",
 ]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
@@ -31,6 +37,9 @@ LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
 SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "patience")
+SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+TIME_PART = re.compile(r"(\d+(?:\.\d+)?)(min|[smh]?)", flags=re.IGNORECASE)
+WHOLE_TIME = re.compile(rf"(?:{TIME_PART.pattern}\s*)+", flags=re.IGNORECASE)
 
 
 def check_options(options: TrainOptions, *, given: frozenset[str] = frozenset()) -> None:
@@ -110,9 +119,44 @@ def solver_of(options: TrainOptions) -> str:
     return options.solver or ("lbfgs" if options.strategy == "head2toe" else "adamw")
 
 
+def seed_of_data(options: TrainOptions) -> int:
+    """Return the seed of what a training makes of its pictures: their split, their order, their views.
+
+    What is left to `seed` alone is inside the network: the new head's weights, dropout, stochastic depth. Trainings
+    that share it learn from the same views in the same order, whatever their seeds, and share what frozen layers give.
+    """
+    return options.seed if options.data_seed is None else options.data_seed
+
+
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
     return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
+
+
+def parse_budget(text: str) -> float:
+    """Return how many seconds a budget is.
+
+    >>> parse_budget("10m"), parse_budget("1h30m"), parse_budget("45")
+    (600.0, 5400.0, 45.0)
+
+    Raises:
+        ConfigError: it is not a time above 0.
+    """
+    seconds = 0.0
+    if WHOLE_TIME.fullmatch(text.strip()):
+        seconds = sum(float(number) * SECONDS[unit.lower()] for number, unit in TIME_PART.findall(text))
+    if seconds <= 0:
+        raise ConfigError(f'--budget must be a time such as 90s, 10m or 1h30m, but got "{text}".')
+    return seconds
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names that commas part; a comma within braces belongs to a selector.
+
+    >>> split_names("head, stages:2,layer{3,4}")
+    ('head', 'stages:2', 'layer{3,4}')
+    """
+    return tuple(name for part in re.split(r",(?![^{]*\})", text) if (name := part.strip()))
 
 
 def _kind_problems(options: TrainOptions) -> Iterator[str]:
@@ -144,8 +188,10 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         if value is not None and value < smallest:
             unit = " px" if name == "size" else ""
             yield f"{flag(name)} must be at least {smallest}{unit}, but got {value}."
-    if not 0 <= options.seed <= LARGEST_SEED:
-        yield f"--seed must be between 0 and {LARGEST_SEED}, but got {options.seed}."
+    for name in ("seed", "data_seed"):
+        seed = getattr(options, name)
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            yield f"{flag(name)} must be between 0 and {LARGEST_SEED}, but got {seed}."
     if options.lr is not None and not (isfinite(options.lr) and options.lr > 0):
         yield f"--lr must be a number above 0, but got {options.lr}; the usual rate of a new head is 1e-3."
     if options.clip is not None and not (isfinite(options.clip) and options.clip > 0):

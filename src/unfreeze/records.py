@@ -86,6 +86,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     clip: float | None = 1.0  # largest norm of the gradient; None: not clipped
     patience: int | None = None  # epochs without a better metric that end a phase; None: never
     seed: int = 0
+    data_seed: int | None = None  # of split, order and views; None: seed
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     engine: Literal["auto", "openvino", "compile", "eager"] = "auto"

@@ -4,6 +4,7 @@ from cyclopts import App, Group, Parameter
 
 from unfreeze.cli.cache import cache_command
 from unfreeze.cli.check import check_command
+from unfreeze.cli.compare import compare_command
 from unfreeze.cli.demo import demo_command
 from unfreeze.cli.evaluate import evaluate_command
 from unfreeze.cli.layers import layers_command
@@ -19,7 +20,15 @@ USING = Group("From pictures to predictions", sort_key=1)
 LOOKING = Group("Before anything trains", sort_key=2)
 KEEPING = Group("Upkeep", sort_key=3)
 COMMANDS = {
-    USING: (demo_command, check_command, train_command, report_command, predict_command, evaluate_command),
+    USING: (
+        demo_command,
+        check_command,
+        train_command,
+        compare_command,
+        report_command,
+        predict_command,
+        evaluate_command,
+    ),
     LOOKING: (models_command, layers_command, plan_command),
     KEEPING: (cache_command,),
 }

@@ -172,6 +172,9 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
         ),
     ]
     seed: Annotated[WholeNumber, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
+    data_seed: Annotated[
+        WholeNumber, _setting("data_seed", TRAINING, "Split, order and views follow from this one. [default: --seed]")
+    ]
     device: Annotated[Literal["auto", "cpu", "cuda"], _setting("device", MACHINE, "Where to compute.")]
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # training loads torch, and a terminal should say at once tha
 
     from unfreeze.training import EpochInfo, PhaseInfo, Progress, StepInfo
 
-__all__ = ["LiveProgress", "PlainProgress", "epoch_text", "phase_text", "watching"]
+__all__ = ["REFRESHES_PER_SECOND", "LiveProgress", "PlainProgress", "bar", "epoch_text", "phase_text", "watching"]
 
 BAR_WIDTH = 30
 REFRESHES_PER_SECOND = 4
@@ -116,7 +116,7 @@ class LiveProgress:
 
     def scanned(self, n: int, total: int) -> None:
         """Move the bar along the pictures."""
-        self._live.update(_bar(n, total, f"reading pictures {n}/{total}"))
+        self._live.update(bar(n, total, f"reading pictures {n}/{total}"))
 
     def phase(self, info: PhaseInfo) -> None:
         """Say what the phase trains."""
@@ -124,7 +124,7 @@ class LiveProgress:
 
     def prefix(self, n: int, total: int) -> None:
         """Move the bar along the views that the frozen layers are computed for."""
-        self._live.update(_bar(n, total, f"computing the frozen layers once {n}/{total}"))
+        self._live.update(bar(n, total, f"computing the frozen layers once {n}/{total}"))
 
     def step(self, info: StepInfo) -> None:
         """Move the bar along the phase's steps; those between two refreshes would not be seen."""
@@ -136,7 +136,7 @@ class LiveProgress:
             f"step {info.step}/{info.n_steps}  epoch {info.epoch + 1}  loss {info.loss:.3f}  "
             f"rate {rate_text(info.lr)}{self._last}{left}"
         )
-        self._live.update(_bar(info.step, info.n_steps, text))
+        self._live.update(bar(info.step, info.n_steps, text))
 
     def epoch(self, info: EpochInfo) -> None:
         """Say how good the network is after an epoch."""
@@ -151,7 +151,8 @@ class LiveProgress:
         self._live.console.print(Text(text, style=style))
 
 
-def _bar(done: int, total: int, text: str) -> Table:
+def bar(done: int, total: int, text: str) -> Table:
+    """Return a bar with a text behind it."""
     row = Table.grid(padding=(0, 1))
     row.add_row(ProgressBar(total=max(total, 1), completed=done, width=BAR_WIDTH), Text(text))
     return row

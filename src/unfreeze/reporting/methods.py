@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.errors import RunError
-from unfreeze.options import phase_augment
+from unfreeze.options import phase_augment, seed_of_data
 from unfreeze.records import write_text
 from unfreeze.reporting.calibration import calibration_limits, calibration_methods, calibration_references
 from unfreeze.reporting.contents import Contents, read_contents
@@ -143,7 +143,8 @@ def _data(contents: Contents) -> Iterator[str]:
         how += f", pictures of one group ({config.group}) and near-duplicates on one side"
     elif not data.split_given:
         how += ", near-duplicates on one side"
-    yield f"The {count(data.n_images)} pictures were divided into {_listed(parts)}, {how} (seed {config.seed})."
+    seed = seed_of_data(config)
+    yield f"The {count(data.n_images)} pictures were divided into {_listed(parts)}, {how} (seed {seed})."
 
 
 _SIDES = {"train": "training", "val": "validation", "test": "testing"}

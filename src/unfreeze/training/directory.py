@@ -6,6 +6,7 @@ import itertools
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from filelock import FileLock, Timeout
 from unfreeze.errors import RunError
 from unfreeze.records import RunRecord, read_json, write_json
 
-__all__ = ["environment", "next_directory", "now", "only_one", "out_problem", "read_run", "update"]
+__all__ = ["discard_lock", "environment", "next_directory", "now", "only_one", "out_problem", "read_run", "update"]
 
 
 def next_directory(data: Path, strategy: str, *, parent: Path = Path("runs")) -> Path:
@@ -65,6 +66,11 @@ def only_one(out: Path, *, must_be_new: bool) -> Iterator[None]:
         raise RunError(
             f'Another process is training in "{out}"; wait for it, or name another directory by --out.'
         ) from None
+
+
+def discard_lock(out: Path) -> None:
+    """Delete what a finished run no longer needs: its checkpoints, and among them the lock, which nobody holds."""
+    shutil.rmtree(out / "checkpoints")
 
 
 def _can_make(out: Path) -> bool:

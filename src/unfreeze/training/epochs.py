@@ -24,10 +24,11 @@ class LoopSettings:
     augment: Augment  # where pretrained layers train
     augment_head: Augment  # where the head alone does
     views: int | None  # None: a new view in every epoch
-    seed: int
+    seed: int  # of order and views
     metric: str
     clip: float | None
     sampling: np.ndarray | None = None  # (len(train),) how likely each training picture is drawn
+    dropout_seed: int | None = None  # of what is random inside the network; None: seed
 
     def epoch_indices(self, epoch: int) -> np.ndarray:
         """Return the order of the training pictures in an epoch: a pure function of (seed, epoch).

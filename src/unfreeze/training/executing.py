@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from math import log
@@ -16,23 +15,23 @@ from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
 from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs
 from unfreeze.metrics import PRIMARY
-from unfreeze.options import phase_augment
+from unfreeze.options import phase_augment, seed_of_data
 from unfreeze.plans import Plan
 from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json, write_text
 from unfreeze.training.caching import CachedFeeder
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
-from unfreeze.training.directory import only_one, read_run, update
+from unfreeze.training.directory import discard_lock, only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
-from unfreeze.training.loss import class_weights, loss_function, sampling_weights
+from unfreeze.training.loss import Loss, class_weights, loss_function, sampling_weights
 from unfreeze.training.passes import PrefixSettings
 from unfreeze.training.progress import Progress
 
-__all__ = ["Setup", "execute", "train_targets"]
+__all__ = ["Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]
 
 DIVERGED = 10  # times the loss of always saying the same
 
@@ -50,7 +49,9 @@ class Setup:
     out: Path
 
 
-def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+def execute(
+    setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float, deadline: float | None = None
+) -> Path:
     """Train a network by its plan, evaluate it, and finish its run directory; return where that is.
 
     Args:
@@ -59,35 +60,35 @@ def execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool
         progress: who is told.
         resume: go on from the directory's checkpoint.
         began: when the command began, on the monotonic clock.
+        deadline: when to interrupt the training, on the same clock.
 
     Raises:
-        InterruptedRunError: Ctrl-C or SIGTERM; the directory keeps a checkpoint and says `interrupted`.
+        InterruptedRunError: Ctrl-C, SIGTERM, or the deadline; the directory keeps a checkpoint and says `interrupted`.
         UnfreezeError: the training failed; the directory says `failed`, and why.
     """
     setup.device.place(setup.network)
     with only_one(setup.out, must_be_new=not resume):
         if resume and read_run(setup.out).status == "done":
             raise RunError(f'The run in "{setup.out}" has been finished by another process meanwhile.')
-        out = _execute(setup, record, progress, resume=resume, began=began)
-    shutil.rmtree(out / "checkpoints")  # the lock in it has been let go of
+        out = _execute(setup, record, progress, Interrupt(deadline=deadline), resume=resume, began=began)
+    discard_lock(out)
     return out
 
 
-def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: bool, began: float) -> Path:
+def _execute(
+    setup: Setup, record: RunRecord, progress: Progress, interrupt: Interrupt, *, resume: bool, began: float
+) -> Path:
     out = setup.out
     try:
-        with Interrupt() as interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
-            settings = _loop_settings(setup)
-            feeder = _feeder(setup, settings, progress)
+        with interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
+            settings = loop_settings(setup)
+            feeder = make_feeder(setup, settings, progress)
             record = update(out, record, status="running", error=None)
             if not resume:
                 write_text(out / "plan.toml", setup.plan.to_toml())
                 write_json(out / "model.json", setup.network.record)
             cursor = _fine_tune(setup, settings, feeder, progress, interrupt, resume=resume)
-        progress.stage("Evaluating")
-        evaluating = time.monotonic()
-        write_json(out / "layers.json", cursor.layers)
-        metrics, calibration = _evaluate(setup, feeder.final())
+        finish(setup, record, cursor, feeder, progress, began=began)
     except (InterruptedRunError, KeyboardInterrupt):
         update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
@@ -97,6 +98,26 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
         reason = str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
         update(out, record, status="failed", error=reason, timing=_with_total(record.timing, began))
         raise
+    return out
+
+
+def finish(
+    setup: Setup, record: RunRecord, cursor: Cursor, feeder: CachedFeeder, progress: Progress, *, began: float
+) -> None:
+    """Save and evaluate a trained network, and write down how its training went: the run is done.
+
+    Args:
+        setup: all that the training was made of; the network holds the weights to keep.
+        record: what run.json says now.
+        cursor: where the training ended.
+        feeder: what it trained on.
+        progress: who is told.
+        began: when the command began, on the monotonic clock.
+    """
+    progress.stage("Evaluating")
+    evaluating = time.monotonic()
+    write_json(setup.out / "layers.json", cursor.layers)
+    metrics, calibration = _evaluate(setup, feeder.final())
     timing = msgspec.structs.replace(
         record.timing,
         prefix_seconds=round(feeder.use.seconds, 3),
@@ -109,11 +130,10 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
     for note in (*diverged, *calibration.notes):
         progress.note(note)
     update(
-        out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
+        setup.out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
         calibration=calibration.record,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
-    return out
 
 
 def _with_total(timing: Timing, began: float) -> Timing:
@@ -133,7 +153,8 @@ def _divergence(setup: Setup, cursor: Cursor) -> tuple[str, ...]:
     return (f"The training diverged: its best loss on validation is {loss:.3g}. Train again with a lower rate (--lr).",)
 
 
-def _loop_settings(setup: Setup) -> LoopSettings:
+def loop_settings(setup: Setup) -> LoopSettings:
+    """Return what the loop needs beside network, plan and pictures."""
     options, data = setup.options, setup.data
     task, targets = data.dataset.task, train_targets(data)
     balanced = options.balance == "sampling"
@@ -144,14 +165,16 @@ def _loop_settings(setup: Setup) -> LoopSettings:
         augment=phase_augment(options, head_alone=False),
         augment_head=phase_augment(options, head_alone=True),
         views=options.views,
-        seed=options.seed,
+        seed=seed_of_data(options),
+        dropout_seed=options.seed,
         metric=options.metric or PRIMARY[task],
         clip=options.clip,
         sampling=sampling_weights(targets, n_outputs=len(data.dataset.outputs)) if balanced else None,
     )
 
 
-def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedFeeder:
+def make_feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedFeeder:
+    """Return what gives each phase of a training its batches."""
     options = setup.options
     prefix = PrefixSettings(
         engine=options.engine,
@@ -164,11 +187,19 @@ def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedF
 def _fine_tune(
     setup: Setup, settings: LoopSettings, feeder: Feeder, progress: Progress, interrupt: Interrupt, *, resume: bool
 ) -> Cursor:
+    return fine_tune(
+        setup.network, setup.plan, setup.data.dataset, settings=settings, loss=make_loss(setup), device=setup.device,
+        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt, resume=resume,
+    )  # fmt: skip
+
+
+def make_loss(setup: Setup) -> Loss:
+    """Return the mean loss of a batch, with class weights and smoothing as the settings say."""
     options, dataset, model = setup.options, setup.data.dataset, setup.network.record
     weights = None
     if options.balance == "weights":
         weights = class_weights(train_targets(setup.data), task=dataset.task, n_outputs=len(dataset.outputs))
-    loss = loss_function(
+    return loss_function(
         dataset.task,
         weights=weights,
         label_smoothing=options.label_smoothing,
@@ -176,10 +207,6 @@ def _fine_tune(
         target_std=model.target_std or (1.0,),
         device=setup.device.torch_device,
     )
-    return fine_tune(
-        setup.network, setup.plan, dataset, settings=settings, loss=loss, device=setup.device,
-        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt, resume=resume,
-    )  # fmt: skip
 
 
 def _evaluate(setup: Setup, feed: Feed) -> tuple[RunMetrics, Calibration]:

@@ -31,12 +31,13 @@ from unfreeze.data import (
 from unfreeze.data.memory import ViewMemory
 from unfreeze.data.spec import InputSpec
 from unfreeze.errors import DataError
-from unfreeze.options import FROZEN_STRATEGIES, solver_of
+from unfreeze.layers import Layers
+from unfreeze.options import FROZEN_STRATEGIES, seed_of_data, solver_of
 from unfreeze.plans import Plan, PlanSettings, make_plan
 from unfreeze.records import DataRecord, TrainOptions
 from unfreeze.training.progress import Progress
 
-__all__ = ["StudiedData", "open_data", "plan_from_options", "study_data"]
+__all__ = ["StudiedData", "open_data", "plan_from_options", "study_data", "write_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def study_data(
     dataset = drop_unreadable(dataset, found, skip=options.skip_unreadable)
     fingerprints = tuple(readable[file] for file in dataset.files)
     check_trainable(dataset)
-    split = split_dataset(dataset, clusters=near_duplicates(fingerprints), seed=options.seed)
+    split = split_dataset(dataset, clusters=near_duplicates(fingerprints), seed=seed_of_data(options))
     return StudiedData(
         path=path,
         dataset=dataset,
@@ -159,6 +160,15 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
         features=options.features or "last",
         n_outputs=n_outputs,
     )
+    return write_plan(options, layers)
+
+
+def write_plan(options: TrainOptions, layers: Layers) -> Plan:
+    """Make the plan that the options ask for, on a network's layers.
+
+    Raises:
+        PlanError, SelectorError, ConfigError: as the plan or its selectors are wrong.
+    """
     if options.plan is not None:
         return replace(Plan.from_toml(Path(options.plan), layers=layers), settings=_plan_settings(options))
     return make_plan(

@@ -220,7 +220,8 @@ class _Loop:
     def train_step(self, model: nn.Module, batch: Batch, *, epoch: int, number: int) -> None:
         """Take one optimizer step at the plan's rates for it."""
         cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
-        seed_step(self.settings.seed, epoch=epoch, step=number)
+        settings = self.settings
+        seed_step(settings.seed if settings.dropout_seed is None else settings.dropout_seed, epoch=epoch, step=number)
         if trains_head_alone(self.plan, cursor):  # so short a step that looking at all modules would double it
             applied = apply_rates(self.plan, self.state.optimizer, **self.where())
         else:

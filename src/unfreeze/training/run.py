@@ -22,7 +22,7 @@ from unfreeze.training.loss import prior_shift
 from unfreeze.training.progress import Progress
 from unfreeze.training.settings import architecture_of, settled, weights_of
 
-__all__ = ["resume_run", "train_run"]
+__all__ = ["prepare", "resume_run", "resume_studied", "train_run", "train_studied"]
 
 
 def train_run(
@@ -59,9 +59,58 @@ def train_run(
     for note in _plan_notes(options, plan):
         progress.note(note)
     data = study_data(path, dataset, options, progress, spec=input_spec(architecture, size=options.size))
-    scale = data.target_scale()
+    data.target_scale()  # before the network loads: constant targets are an error
     for note in data.notes:
         progress.note(note)
+    out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
+    return train_studied(data, options, plan=plan, cache=cache, out=out, progress=progress, began=began)
+
+
+def train_studied(
+    data: StudiedData,
+    options: TrainOptions,
+    *,
+    plan: Plan,
+    cache: ActivationCache | None,
+    out: Path,
+    progress: Progress,
+    began: float | None = None,
+    deadline: float | None = None,
+) -> Path:
+    """Train on pictures that have been studied and leave a run directory; return where it is.
+
+    Args:
+        data: the pictures, and the split to train by.
+        options: the settings, as `settled` returns them.
+        plan: what trains when, made from these options.
+        cache: where activations are kept.
+        out: the run directory; it must not exist, or be empty.
+        progress: who is told.
+        began: when the work began, on the monotonic clock; None: now.
+        deadline: when to interrupt the training, on the same clock; None: never.
+
+    Raises:
+        UnfreezeError: see `train_run`.
+    """
+    began = time.monotonic() if began is None else began
+    setup, record = prepare(data, options, plan=plan, cache=cache, out=out, progress=progress)
+    return execute(setup, record, progress, resume=False, began=began, deadline=deadline)
+
+
+def prepare(
+    data: StudiedData,
+    options: TrainOptions,
+    *,
+    plan: Plan,
+    cache: ActivationCache | None,
+    out: Path,
+    progress: Progress,
+) -> tuple[Setup, RunRecord]:
+    """Load the network of a training, and return all that the training is made of, and its first record.
+
+    The arguments are those of `train_studied`. Nothing is written yet.
+    """
+    architecture, scale = architecture_of(options), data.target_scale()
     progress.stage(f"Loading {architecture}")
     loading = time.monotonic()
     network = load_network(
@@ -82,11 +131,9 @@ def train_run(
     for note in network.notes:
         progress.note(note)
     timing = Timing(scan_seconds=round(data.seconds, 3), load_seconds=round(time.monotonic() - loading, 3))
-    out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
     device = Device(options.device, options.precision)
     setup = Setup(options=options, data=data, plan=plan, network=network, device=device, cache=cache, out=out)
-    record = _first_record(setup, timing)
-    return execute(setup, record, progress, resume=False, began=began)
+    return setup, _first_record(setup, timing)
 
 
 def resume_run(out: Path, *, progress: Progress) -> Path:
@@ -103,6 +150,35 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
     cache = ActivationCache(options.cache_dir) if options.cache else None
     path = Path(record.data.path)
     data = study_data(path, open_data(path, options), options, progress)
+    return resume_studied(data, record, cache=cache, out=out, progress=progress, began=began)
+
+
+def resume_studied(
+    data: StudiedData,
+    record: RunRecord,
+    *,
+    cache: ActivationCache | None,
+    out: Path,
+    progress: Progress,
+    began: float | None = None,
+    deadline: float | None = None,
+) -> Path:
+    """Continue an interrupted training on pictures that have been studied again; return where its run is.
+
+    Args:
+        data: the pictures, and the split.
+        record: what run.json says.
+        cache: where activations are kept.
+        out: the run directory.
+        progress: who is told.
+        began: when the work began, on the monotonic clock; None: now.
+        deadline: when to interrupt the training, on the same clock; None: never.
+
+    Raises:
+        RunError: the pictures, labels or split have changed since.
+    """
+    began = time.monotonic() if began is None else began
+    options = record.config
     if data.fingerprint != record.data.fingerprint:
         raise RunError(
             f'The pictures or labels in "{record.data.path}" have changed since the run began '
@@ -141,7 +217,7 @@ def resume_run(out: Path, *, progress: Progress) -> Path:
     )
     device = Device(options.device, options.precision)
     setup = Setup(options=options, data=data, plan=plan, network=network, device=device, cache=cache, out=out)
-    return execute(setup, record, progress, resume=True, began=began)
+    return execute(setup, record, progress, resume=True, began=began, deadline=deadline)
 
 
 def _plan_notes(options: TrainOptions, plan: Plan) -> tuple[str, ...]:

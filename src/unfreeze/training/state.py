@@ -25,7 +25,7 @@ from unfreeze.training.checkpoint import (
     snapshot,
 )
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "improves"]
 
 
 class TrainingState:
@@ -79,8 +79,8 @@ class TrainingState:
 
     def end_epoch(self, now: Best) -> bool:
         """Keep the weights if this epoch is the best; return whether it is the best of the whole training."""
-        best_of_phase = self._improves(now, self.cursor.phase_best)
-        best_of_all = self._improves(now, self.cursor.best)
+        best_of_phase = improves(self._metric, now, self.cursor.phase_best)
+        best_of_all = improves(self._metric, now, self.cursor.best)
         weights = self._snapshot() if best_of_phase or best_of_all else {}
         if best_of_phase:
             self._phase_best = weights
@@ -152,13 +152,14 @@ class TrainingState:
         """Add what no phase trains, which is now as it ever was."""
         return {name: self._parameters[name].detach().cpu() for name in self._fixed} | tensors
 
-    def _improves(self, now: Best, before: Best | None) -> bool:
-        """Say whether an epoch is better: by the metric, and by the loss where the metric cannot tell."""
-        if before is None:
-            return True
-        if math.isnan(now.value) or math.isnan(before.value):
-            both = math.isnan(now.value) and math.isnan(before.value)
-            return now.val_loss < before.val_loss if both else math.isnan(before.value)
-        if now.value == before.value:
-            return now.val_loss < before.val_loss
-        return is_better(self._metric, now.value, before.value)
+
+def improves(metric: str, now: Best, before: Best | None) -> bool:
+    """Say whether an epoch is better: by the metric, and by the loss where the metric cannot tell."""
+    if before is None:
+        return True
+    if math.isnan(now.value) or math.isnan(before.value):
+        both = math.isnan(now.value) and math.isnan(before.value)
+        return now.val_loss < before.val_loss if both else math.isnan(before.value)
+    if now.value == before.value:
+        return now.val_loss < before.val_loss
+    return is_better(metric, now.value, before.value)

@@ -1,0 +1,100 @@
+"""`unfreeze compare`: several ways on the same pictures, and which of them can be told apart."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from unfreeze.cli.answer import Answer
+from unfreeze.cli.flags import OUTPUT, JsonFlag, TrainFlags, WholeNumber, options_from
+from unfreeze.errors import ConfigError
+from unfreeze.options import split_names
+
+__all__ = ["compare_command"]
+
+COMPARED = Group("What is compared", sort_key=1)
+
+
+def compare_command(
+    data: Annotated[
+        Path | None,
+        Parameter(
+            help="A folder with one folder of pictures per class, or a CSV or Parquet table with a file column.",
+            show_default=False,
+        ),
+    ] = None,
+    /,
+    *,
+    strategies: Annotated[
+        str | None,
+        Parameter(group=COMPARED, help="Names or selectors, with commas between. [default: head,gradual,layerwise]"),
+    ] = None,
+    models: Annotated[
+        str | None, Parameter(group=COMPARED, help="Networks, with commas between. [default: that of --model]")
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        Parameter(
+            group=COMPARED,
+            help="Heights and widths of the input, px, with commas between. [default: each strategy's own]",
+        ),
+    ] = None,
+    seeds: Annotated[
+        WholeNumber | None,
+        Parameter(group=COMPARED, help="Trainings of each row, which differ in the new head's weights. [default: 1]"),
+    ] = None,
+    folds: Annotated[
+        WholeNumber | None,
+        Parameter(
+            group=COMPARED,
+            help="Judge on that many folds of train and validation. [default: on validation alone]",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        Parameter(group=COMPARED, help="Stop after this time with what is known, as 90s, 10m or 1h30m."),
+    ] = None,
+    flags: Annotated[TrainFlags | None, Parameter(name="*")] = None,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="The comparison's directory. [default: runs/DATA-compare-N]")
+    ] = None,
+    resume: Annotated[
+        bool,
+        Parameter(
+            group=OUTPUT,
+            help="Continue the comparison in --out, with its own settings.",
+            show_default=False,
+        ),
+    ] = False,
+    json: JsonFlag = False,
+) -> Answer:
+    """Train in several ways on the same pictures, and say which can be told apart and which one to take.
+
+    Choices are made on validation pictures (or folds); the test figure is shown once, for what is recommended.
+    """
+    import unfreeze as uf
+    from unfreeze.cli.grid_progress import watching_grid
+    from unfreeze.cli.leaderboard import leaderboard_payload, leaderboard_text
+
+    with watching_grid() as progress:
+        found = uf.compare(
+            data,
+            strategies=strategies,
+            models=models,
+            sizes=None if sizes is None else _pixels(sizes),
+            seeds=seeds,
+            folds=folds,
+            budget=budget,
+            out=out,
+            resume=resume,
+            progress=progress,
+            **options_from(flags or {}),
+        )
+    return Answer(as_json=json, payload=leaderboard_payload(found), shown=leaderboard_text(found))
+
+
+def _pixels(text: str) -> list[int]:
+    try:
+        return [int(part) for part in split_names(text)]
+    except ValueError:
+        raise ConfigError(f'--sizes must be whole numbers with commas between, as 224,320, but got "{text}".') from None
