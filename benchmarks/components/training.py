@@ -151,7 +151,8 @@ class _VectorFeeder:
 
     def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None], at_once: bool = False) -> Feed:
         """Split the network where the plan has it, and return vectors for what it trains."""
-        assert not at_once, "no solver here takes all vectors at once"
+        if at_once:
+            raise ValueError("Vectors are given in epochs here, not at once.")
         import numpy as np
         import torch
 
