@@ -1,8 +1,32 @@
-"""Coded findings about a data set, from its files, labels and pixels; no network is needed."""
+"""Coded findings about a data set, from its files, labels and pixels, and from features where they are cached."""
 
 from __future__ import annotations
 
 from unfreeze.auditing.checking import check_dataset
 from unfreeze.auditing.findings import CODES, Finding, Severity
+from unfreeze.auditing.likeness import likeness_findings
+from unfreeze.auditing.recording import FindingRecord, write_findings
+from unfreeze.auditing.suspects import (
+    Suspect,
+    SuspectList,
+    has_cleanlab,
+    label_suspects,
+    probed_suspects,
+    suspect_finding,
+)
 
-__all__ = ["CODES", "Finding", "Severity", "check_dataset"]
+__all__ = [
+    "CODES",
+    "Finding",
+    "FindingRecord",
+    "Severity",
+    "Suspect",
+    "SuspectList",
+    "check_dataset",
+    "has_cleanlab",
+    "label_suspects",
+    "likeness_findings",
+    "probed_suspects",
+    "suspect_finding",
+    "write_findings",
+]

@@ -14,16 +14,17 @@ import numpy as np
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
-from unfreeze.evaluation import evaluate_run, predict_outputs
+from unfreeze.evaluation import evaluate_run, predict_outputs, read_predictions
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment
 from unfreeze.plans import Plan
 from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json, write_text
-from unfreeze.training.caching import CachedFeeder
+from unfreeze.training.caching import CachedFeed, CachedFeeder
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.directory import only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.evidence import write_data_evidence
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
@@ -184,11 +185,16 @@ def _fine_tune(
 
 def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
     """Evaluate the finished network on validation and test; leave predictions.csv and evidence/."""
-    split, network = setup.data.split, setup.network
-    outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
-    return evaluate_run(
-        outputs, network.record, setup.data.dataset, split, directory=setup.out, seed=setup.options.seed
+    data, network, seed = setup.data, setup.network, setup.options.seed
+    held_out = (*data.split.val, *data.split.test)
+    outputs = predict_outputs(feed.model, feed.evaluation(held_out), device=setup.device.torch_device)
+    metrics = evaluate_run(
+        outputs, network.record, data.dataset, data.split, directory=setup.out, seed=seed, network=network
     )
+    predictions = read_predictions(setup.out / "predictions.csv", task=data.dataset.task, outputs=data.dataset.outputs)
+    features = feed.features(len(data.dataset)) if isinstance(feed, CachedFeed) else None
+    write_data_evidence(setup.out, data, predictions, features, seed=seed)
+    return metrics
 
 
 def train_targets(data: StudiedData) -> np.ndarray:
