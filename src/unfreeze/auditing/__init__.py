@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unfreeze.auditing.cached import CachedFeatures, find_features
 from unfreeze.auditing.checking import check_dataset
 from unfreeze.auditing.findings import CODES, Finding, Severity
 from unfreeze.auditing.likeness import likeness_findings
@@ -9,6 +10,7 @@ from unfreeze.auditing.recording import FindingRecord, write_findings
 from unfreeze.auditing.suspects import (
     Suspect,
     SuspectList,
+    group_members,
     has_cleanlab,
     label_suspects,
     probed_suspects,
@@ -17,12 +19,15 @@ from unfreeze.auditing.suspects import (
 
 __all__ = [
     "CODES",
+    "CachedFeatures",
     "Finding",
     "FindingRecord",
     "Severity",
     "Suspect",
     "SuspectList",
     "check_dataset",
+    "find_features",
+    "group_members",
     "has_cleanlab",
     "label_suspects",
     "likeness_findings",

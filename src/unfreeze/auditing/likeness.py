@@ -34,9 +34,7 @@ def likeness_findings(
         return []
     cluster_of = {i: number for number, members in enumerate(known) for i in members}
     pairs = [
-        pair
-        for pair in _near(features, judged, learned)
-        if cluster_of.get(pair[0], -1) != cluster_of.get(pair[1], -2)
+        pair for pair in _near(features, judged, learned) if cluster_of.get(pair[0], -1) != cluster_of.get(pair[1], -2)
     ]
     if not pairs:
         return []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["N_FOLDS", "MIN_PROBED", "cross_validated"]
+__all__ = ["MIN_PROBED", "N_FOLDS", "cross_validated"]
 
 N_FOLDS = 5
 MIN_PROBED = 50  # pictures; with fewer a fold is learned from too little to contradict a label

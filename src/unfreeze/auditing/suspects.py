@@ -16,8 +16,17 @@ from unfreeze.auditing.findings import Finding
 from unfreeze.auditing.probing import MIN_PROBED, cross_validated
 from unfreeze.data import Dataset
 
-__all__ = ["NO_CLEANLAB", "SUSPECTS", "Suspect", "SuspectList", "has_cleanlab", "label_suspects", "probed_suspects",
-           "suspect_finding"]  # fmt: skip
+__all__ = [
+    "NO_CLEANLAB",
+    "SUSPECTS",
+    "Suspect",
+    "SuspectList",
+    "group_members",
+    "has_cleanlab",
+    "label_suspects",
+    "probed_suspects",
+    "suspect_finding",
+]
 
 SUSPECTS = "suspects.json"
 NO_CLEANLAB = "Label suspects need cleanlab: pip install 'unfreeze[evidence]'."
@@ -89,6 +98,14 @@ def probed_suspects(
         ]
         said = np.stack(columns, axis=1)
     return label_suspects(dataset, range(len(dataset)), said)
+
+
+def group_members(dataset: Dataset) -> list[list[int]]:
+    """Return the numbers of the pictures of each group; empty without groups."""
+    members: dict[str, list[int]] = {}
+    for i, group in enumerate(dataset.groups or ()):
+        members.setdefault(group, []).append(i)
+    return list(members.values())
 
 
 def suspect_finding(suspects: Sequence[Suspect], *, n_checked: int) -> list[Finding]:

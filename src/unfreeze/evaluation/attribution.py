@@ -85,7 +85,9 @@ def explain_pictures(
             if place is None:
                 place = _deepest_place(network, images[:1])
             if place is None:
-                return HeatMaps(maps=nothing, note=f"{network.record.architecture} has no layer to draw heat maps from.")
+                return HeatMaps(
+                    maps=nothing, note=f"{network.record.architecture} has no layer to draw heat maps from."
+                )
             asked = wanted[len(maps) : len(maps) + len(images)]
             found = LayerGradientXActivation(network, place.module).attribute(
                 images, target=asked, attribute_to_layer_input=place.is_input
@@ -110,7 +112,9 @@ def _candidates(network: Network) -> Iterator[_Place]:
     modules = dict(network.backbone.named_modules())
     poolings = [module for module in modules.values() if isinstance(module, SelectAdaptivePool2d)]
     yield from (_Place(module, is_input=True, name="pooled features") for module in poolings[-1:])
-    for stage, path in reversed(stage_ends(network.backbone, network.layers).items()):  # only now: naming stages takes a moment
+    for stage, path in reversed(
+        stage_ends(network.backbone, network.layers).items()
+    ):  # only now: naming stages takes a moment
         yield _Place(modules[path], is_input=False, name=stage)
 
 

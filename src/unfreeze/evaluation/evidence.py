@@ -28,7 +28,7 @@ N_SHOWN = 10  # of each kind: a heat map each takes a second in all
 JPEG_QUALITY = 82
 N_SHADES = 51  # of a heat map
 # From places that said little to places that said most: dark violet, magenta, orange, pale yellow; first transparent.
-COLOURS = ((68, 1, 84, 0), (148, 38, 118, 70), (229, 92, 48, 140), (251, 180, 60, 180), (252, 253, 164, 205))
+COLOURS = ((68, 1, 84, 0), (148, 38, 118, 50), (229, 92, 48, 100), (251, 180, 60, 135), (252, 253, 164, 155))
 
 Explain = Callable[[Sequence[str], Sequence[int]], "HeatMaps"]
 """From names of pictures, and for each the number of an output, to heat maps."""

@@ -191,6 +191,11 @@ def join_labels(names: Sequence[str]) -> str:
 
 
 def split_labels(text: str) -> list[str]:
+    r"""Return the names that `join_labels` made one text of.
+
+    >>> split_labels("fish|a\\|b")
+    ['fish', 'a|b']
+    """
     names = re.findall(r"(?:\\.|[^|\\])+", text, flags=re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL) for name in names]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from unfreeze.metrics import wilson
 from unfreeze.reporting.svg import Scale, circle, drawing, line, path, rect, shortened, text, ticks
-from unfreeze.reporting.wording import METRIC_NAMES, figure, rate
+from unfreeze.reporting.wording import METRIC_NAMES, mark_text, rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ __all__ = ["Chart", "freeze_chart", "interval_chart", "loss_chart", "metric_char
            "reliability_chart", "share_mark"]  # fmt: skip
 
 WIDTH, HEIGHT = 400.0, 220.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 22.0, 34.0  # margins; epochs of all charts lie below each other
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 10.0, 22.0, 34.0  # margins; epochs of all charts lie below each other
 N_BINS = 10  # of confidence, equally wide
 MAX_POINTS = 2000  # of a scatter
 ROW = 15.0  # px of a stage in the freezing chart
@@ -54,7 +54,8 @@ def metric_chart(history: Sequence[Row], *, metric: str) -> Chart:
     name = METRIC_NAMES.get(metric, metric)
     series = [_Series(f"{name}, validation", [row["metrics"].get(metric) for row in history], "s1")]
     kept = next((i for i, row in reversed(list(enumerate(history))) if row["best"]), None)
-    return _curves(f"{name.capitalize()} by epoch", history, series, form=lambda v: figure(metric, v), kept=kept)
+    title = f"{name[:1].upper()}{name[1:]} by epoch"
+    return _curves(title, history, series, form=lambda v: mark_text(metric, v), kept=kept)
 
 
 def loss_chart(history: Sequence[Row]) -> Chart:
@@ -90,7 +91,9 @@ def freeze_chart(history: Sequence[Row], layers: Sequence[LayerRecord]) -> Chart
     parts = []
     for k, stage in enumerate(stages):
         y = TOP + k * ROW
-        parts.append(text(LEFT - 5, y + 11, shortened(stage, width=LEFT - 3), classes="tick", anchor="end"))
+        parts.append(
+            text(LEFT - 5, y + 11, shortened(stage, width=LEFT - 4, end="start"), classes="tick", anchor="end")
+        )
         for first, last, phase in _phases(history):
             lr, left = peak.get((phase, stage)), x(first + 0.5)
             share = 1.0 if lr is None or lr <= 0 or high <= low else 0.35 + 0.65 * (math.log10(lr) - low) / (high - low)

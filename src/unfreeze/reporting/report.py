@@ -32,7 +32,7 @@ from unfreeze.reporting.tables import (
     time_parts,
 )
 from unfreeze.reporting.verdict import Verdict, give_verdict
-from unfreeze.reporting.wording import METRIC_NAMES, command, duration, figure
+from unfreeze.reporting.wording import METRIC_NAMES, command, duration, figure, mark_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -117,7 +117,7 @@ def _interval(contents: Contents, verdict: Verdict) -> Markup | None:
         return None  # R² and log loss have no natural ends
     return interval_chart(
         value.value, value.low, value.high, ends=(0.0, top), chance=verdict.chance, chance_name=verdict.chance_name,
-        form=lambda v: figure(name, v),
+        form=lambda v: mark_text(name, v),
     )  # fmt: skip
 
 

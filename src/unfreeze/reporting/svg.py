@@ -9,6 +9,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -29,7 +30,9 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """Return where a value lies, in px."""
-        low, high, at = (math.log10(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        low, high, at = (
+            (math.log10(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        )
         share = (at - low) / (high - low) if high > low else 0.5
         return round(self.start + share * (self.end - self.start), 2)
 
@@ -96,11 +99,13 @@ def path(points: Sequence[tuple[float, float] | None], *, classes: str) -> str:
     return f'<path d="{" ".join(commands)}" class="{classes}"/>'
 
 
-def shortened(words: str, *, width: float) -> str:
-    """Return a text cut to so many px.
+def shortened(words: str, *, width: float, end: Literal["end", "start"] = "end") -> str:
+    """Return a text cut to so many px, at its end or, where that tells more, at its start.
 
-    >>> shortened("a very long name of a class", width=62)
-    'a very lo…'
+    >>> shortened("a very long name of a class", width=62), shortened("layers.stages.3", width=50, end="start")
+    ('a very lo…', '…tages.3')
     """
     n = max(1, int(width / CHARACTER))
-    return words if len(words) <= n else words[: n - 1] + "…"
+    if len(words) <= n:
+        return words
+    return words[: n - 1] + "…" if end == "end" else "…" + words[len(words) - n + 1 :]

@@ -12,12 +12,14 @@ from unfreeze.auditing import (
     Suspect,
     SuspectList,
     check_dataset,
+    group_members,
     has_cleanlab,
     label_suspects,
     likeness_findings,
     probed_suspects,
     write_findings,
 )
+from unfreeze.auditing.findings import SEVERITIES
 from unfreeze.auditing.suspects import NO_CLEANLAB, SUSPECTS
 from unfreeze.data import near_duplicates
 from unfreeze.evaluation.evidence import write_thumbnail
@@ -44,10 +46,10 @@ def write_data_evidence(
         seed: of the folds of the probe.
     """
     clusters = near_duplicates(data.fingerprints)
-    found = check_dataset(data.dataset, data.fingerprints, data.split, clusters=clusters)
-    if features is not None:
-        found = (*found, *likeness_findings(data.dataset, features, data.split, known=clusters))
-    write_findings(directory / EVIDENCE, found)
+    found = [*check_dataset(data.dataset, data.fingerprints, data.split, clusters=clusters)]
+    if features is not None:  # labels are looked at below, those of held-out pictures by a better judge
+        found += likeness_findings(data.dataset, features, data.split, known=clusters)
+    write_findings(directory / EVIDENCE, sorted(found, key=lambda each: SEVERITIES.index(each.severity)))
     _write_suspects(directory / EVIDENCE, data, _suspects(data, predictions, features, clusters, seed=seed))
 
 
@@ -75,19 +77,12 @@ def _suspects(
         train = np.asarray(split.train)
         of_train = dataset.subset(split.train)
         place = {int(index): row for row, index in enumerate(train)}
-        units = [[place[i] for i in members if i in place] for members in (*clusters, *_groups(data))]
+        units = [[place[i] for i in members if i in place] for members in (*clusters, *group_members(dataset))]
         suspects += probed_suspects(of_train, features[train], units=[u for u in units if len(u) > 1], seed=seed)
         n_checked += len(train)
         notes.append("Training pictures are judged by a linear probe on the frozen features, each fifth by the others.")
     ranked = sorted(suspects, key=lambda each: (each.given_probability - each.suggested_probability, each.file))
     return tuple(ranked), SuspectList(n_suspects=len(ranked), n_checked=n_checked, notes=tuple(notes))
-
-
-def _groups(data: StudiedData) -> list[list[int]]:
-    members: dict[str, list[int]] = {}
-    for i, group in enumerate(data.dataset.groups or ()):
-        members.setdefault(group, []).append(i)
-    return list(members.values())
 
 
 def _write_suspects(folder: Path, data: StudiedData, found: tuple[tuple[Suspect, ...], SuspectList]) -> None:
