@@ -96,7 +96,12 @@ class CacheFlags(TypedDict, total=False):
     ]
     no_cache: Annotated[
         bool,
-        Parameter(group=MACHINE, help="Keep nothing for further trainings.", show_default=False, negative=""),
+        Parameter(
+            group=MACHINE,
+            help="Do without the cache: read nothing from it, keep nothing in it.",
+            show_default=False,
+            negative="",
+        ),
     ]
 
 

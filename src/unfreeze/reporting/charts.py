@@ -124,10 +124,9 @@ def interval_chart(value: float, low: float, high: float, *, ends: tuple[float, 
     parts.append(rect(x(low), y - 5, x(high) - x(low), 10, classes="f1 faint"))
     said = f"{form(value)}, 95% interval {form(low)} to {form(high)}"
     if chance is not None and ends[0] <= chance <= ends[1]:
-        near_end = x(chance) > width / 2
+        anchor = "end" if x(chance) > width / 2 else "start"
         parts.append(line(x(chance), y - 9, x(chance), y + 7, classes="chance"))
-        parts.append(text(x(chance) + (4 if near_end else -4) * (1 if x(chance) < 40 else 0),  # noqa: PLR2004
-                          y - 12, chance_name, classes="tick", anchor="end" if near_end else "start"))  # fmt: skip
+        parts.append(text(x(chance), y - 12, chance_name, classes="tick", anchor=anchor))
         said += f"; {chance_name} would reach {form(chance)}"
     parts.append(circle(x(value), y, 5.5, classes="f1"))
     return drawing(parts, width=width, height=height, label=said, classes="scale")

@@ -30,7 +30,7 @@ class Contents:
         layers: layers.json; empty if there is none.
         history: the rows of history.jsonl, one per epoch.
         predictions: predictions.csv; None if there is none.
-        pictures: evidence/pictures.json; empty if there is none.
+        pictures: evidence/pictures.json; None if there is none.
         findings: evidence/findings.json; None if there is none.
         suspects: evidence/suspects.json; None if there is none.
     """
@@ -41,7 +41,7 @@ class Contents:
     layers: tuple[LayerRecord, ...]
     history: tuple[dict[str, Any], ...]
     predictions: Predictions | None
-    pictures: PictureIndex
+    pictures: PictureIndex | None
     findings: tuple[FindingRecord, ...] | None
     suspects: SuspectList | None
 
@@ -71,7 +71,7 @@ def read_contents(directory: Path) -> Contents:
         predictions=(
             read_predictions(table, task=_task(record, model), outputs=record.classes) if table.is_file() else None
         ),
-        pictures=_optional(directory / EVIDENCE / PICTURES, PictureIndex) or PictureIndex(),
+        pictures=_optional(directory / EVIDENCE / PICTURES, PictureIndex),
         findings=_optional(directory / EVIDENCE / FINDINGS, tuple[FindingRecord, ...]),
         suspects=_optional(directory / EVIDENCE / SUSPECTS, SuspectList),
     )

@@ -42,12 +42,12 @@ class Picture:
 
 def mistake_pictures(contents: Contents) -> tuple[Picture, ...]:
     """Return the pictures that the network got most wrong."""
-    return tuple(_mistake(contents, each) for each in contents.pictures.mistakes)
+    return tuple(_mistake(contents, each) for each in (contents.pictures.mistakes if contents.pictures else ()))
 
 
 def doubt_pictures(contents: Contents) -> tuple[Picture, ...]:
     """Return the pictures that it was least certain of."""
-    return tuple(_doubt(contents, each) for each in contents.pictures.doubts)
+    return tuple(_doubt(contents, each) for each in (contents.pictures.doubts if contents.pictures else ()))
 
 
 def suspect_pictures(contents: Contents) -> tuple[Picture, ...]:

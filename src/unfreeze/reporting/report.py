@@ -93,7 +93,7 @@ def _sections(contents: Contents, values: dict[str, Any], *, has_results: bool) 
         "layers": ("What trained", bool(values["phases"].rows or values["layers"])),
         "results": (RESULTS[contents.task], has_results),
         "calibration": ("Confidence", values["reliability"] is not None),
-        "mistakes": ("Mistakes", has_results or bool(values["mistakes"])),
+        "mistakes": ("Mistakes", contents.pictures is not None),
         "data": ("The data", True),
         "suspects": ("Labels to look at", contents.suspects is not None),
         "time": ("Time", bool(values["times"])),
@@ -171,8 +171,8 @@ def _results(known: Predictions | None) -> dict[str, Any]:
 def _evidence(contents: Contents) -> dict[str, Any]:
     record, index = contents.record, contents.pictures
     mistakes, doubts = mistake_pictures(contents), doubt_pictures(contents)
-    notes = list(index.notes)
-    if index.heat_layer:
+    notes = list(index.notes) if index is not None else []
+    if index is not None and index.heat_layer:
         what = "what it answered" if contents.task == "classification" else "the label or target in question"
         notes.append(
             f"Bright places spoke most for {what}, as the network's {index.heat_layer} tell (HiResCAM). They say where "
