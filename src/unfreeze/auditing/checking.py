@@ -76,8 +76,12 @@ def _from_features(
 
 
 def _subsplit(split: Split, place: Mapping[int, int]) -> Split:
-    sides = {side: tuple(place[i] for i in indices if i in place) for side, indices in split.sides.items()}
-    return replace(split, **sides)
+    """Return a split of some of the pictures, which have other numbers then."""
+
+    def kept(indices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(place[i] for i in indices if i in place)
+
+    return replace(split, train=kept(split.train), val=kept(split.val), test=kept(split.test))
 
 
 def _unreadable(fingerprints: Sequence[Fingerprint]) -> list[Finding]:

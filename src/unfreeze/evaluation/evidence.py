@@ -61,7 +61,8 @@ def write_evidence(
         old.unlink()
     mistakes = worst_mistakes(predictions, n=n)
     doubts = least_certain(predictions, n=n, leave_out={mistake.file for mistake in mistakes})
-    found, heat = (*mistakes, *doubts), None
+    found: tuple[Mistake | Doubt, ...] = (*mistakes, *doubts)
+    heat = None
     if explain is not None and found:
         heat = explain([each.file for each in found], [predictions.outputs.index(each.explained) for each in found])
     shown: list[Mistake | Doubt] = []

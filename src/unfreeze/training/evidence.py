@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -28,9 +31,16 @@ from unfreeze.evaluation.predictions import Predictions
 from unfreeze.records import write_json
 from unfreeze.training.inputs import StudiedData
 
-__all__ = ["write_data_evidence"]
+__all__ = ["load_ahead", "write_data_evidence"]
 
 N_SUSPECTS = 12  # shown
+LIBRARIES = ("captum.attr", "cleanlab.filter")  # of the extra "evidence"; they load for a second
+
+
+def load_ahead() -> None:
+    """Begin to load what explains pictures and judges labels in another thread, while metrics are computed."""
+    names = [name for name in LIBRARIES if find_spec(name.partition(".")[0]) is not None]
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
 
 
 def write_data_evidence(

@@ -297,6 +297,7 @@ def test_run_json_alone_is_enough(make_run: Callable[..., Path]) -> None:
     text = page(directory)
     assert "balanced accuracy on 80 test pictures" in shown_text(text)
     assert charts(text) == {}
+    assert "No test picture was mistaken" not in text  # where nobody looked, nothing is claimed
 
 
 def test_an_unfinished_run_says_how_to_continue(make_run: Callable[..., Path]) -> None:

@@ -55,7 +55,13 @@ def test_where_all_layers_train_training_pictures_are_not_judged_and_that_is_sai
 
 
 def test_a_regression_has_no_suspects_and_says_why(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
-    run = uf.train(make_image_table({"label": [i % 13 + 0.5 for i in range(40)]}), out=tmp_path / "run", strategy="head", cache=False, **TINY)
+    run = uf.train(
+        make_image_table({"label": [i % 13 + 0.5 for i in range(40)]}),
+        out=tmp_path / "run",
+        strategy="head",
+        cache=False,
+        **TINY,
+    )
     found = evidence(run)
     assert found["pictures"]["doubts"] == []
     assert found["suspects"]["suspects"] == []
