@@ -157,6 +157,10 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
     """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
 
     skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
+    check_labels: Annotated[
+        bool,
+        _setting("check_labels", DATA, "Name labels that are probably wrong, in the report; takes a second or two."),
+    ]
     model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
     weights: Annotated[
         Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")

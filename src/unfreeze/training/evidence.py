@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -28,23 +25,20 @@ from unfreeze.data import near_duplicates
 from unfreeze.evaluation.evidence import write_thumbnail
 from unfreeze.evaluation.mistakes import EVIDENCE
 from unfreeze.evaluation.predictions import Predictions
-from unfreeze.records import write_json
+from unfreeze.records import TrainOptions, write_json
 from unfreeze.training.inputs import StudiedData
 
-__all__ = ["load_ahead", "write_data_evidence"]
+__all__ = ["write_data_evidence"]
 
 N_SUSPECTS = 12  # shown
-LIBRARIES = ("captum.attr", "cleanlab.filter")  # of the extra "evidence"; they load for a second
-
-
-def load_ahead() -> None:
-    """Begin to load what explains pictures and judges labels in another thread, while metrics are computed."""
-    names = [name for name in LIBRARIES if find_spec(name.partition(".")[0]) is not None]
-    threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
+NOT_ASKED = (
+    "Labels were not judged: train with --check-labels, or ask `unfreeze check DATA` after the training of a head, "
+    "whose frozen features it finds in the cache."
+)
 
 
 def write_data_evidence(
-    directory: Path, data: StudiedData, predictions: Predictions, features: np.ndarray | None, *, seed: int
+    directory: Path, data: StudiedData, predictions: Predictions, features: np.ndarray | None, options: TrainOptions
 ) -> None:
     """Write evidence/findings.json and evidence/suspects.json with its thumbnails.
 
@@ -53,14 +47,14 @@ def write_data_evidence(
         data: the pictures.
         predictions: what the network says of validation, then of test pictures, in the order of the split.
         features: (n, d) of all pictures, where the frozen network's are at hand.
-        seed: of the folds of the probe.
+        options: the run's; labels are judged where it says `check_labels`, and by its seed.
     """
     clusters = near_duplicates(data.fingerprints)
     found = [*check_dataset(data.dataset, data.fingerprints, data.split, clusters=clusters)]
     if features is not None:  # labels are looked at below, those of held-out pictures by a better judge
         found += likeness_findings(data.dataset, features, data.split, known=clusters)
     write_findings(directory / EVIDENCE, sorted(found, key=lambda each: SEVERITIES.index(each.severity)))
-    _write_suspects(directory / EVIDENCE, data, _suspects(data, predictions, features, clusters, seed=seed))
+    _write_suspects(directory / EVIDENCE, data, _suspects(data, predictions, features, clusters, options))
 
 
 def _suspects(
@@ -68,13 +62,14 @@ def _suspects(
     predictions: Predictions,
     features: np.ndarray | None,
     clusters: Sequence[Sequence[int]],
-    *,
-    seed: int,
+    options: TrainOptions,
 ) -> tuple[tuple[Suspect, ...], SuspectList]:
     """Return all suspects, and a list that says what was checked but shows none yet."""
     dataset, split = data.dataset, data.split
     if dataset.task == "regression":
         return (), SuspectList(notes=("Values are not checked: how far one may be off is not known.",))
+    if not options.check_labels:
+        return (), SuspectList(notes=(NOT_ASKED,))
     if not has_cleanlab():
         return (), SuspectList(notes=(NO_CLEANLAB,))
     held_out = (*split.val, *split.test)
@@ -88,7 +83,9 @@ def _suspects(
         of_train = dataset.subset(split.train)
         place = {int(index): row for row, index in enumerate(train)}
         units = [[place[i] for i in members if i in place] for members in (*clusters, *group_members(dataset))]
-        suspects += probed_suspects(of_train, features[train], units=[u for u in units if len(u) > 1], seed=seed)
+        suspects += probed_suspects(
+            of_train, features[train], units=[u for u in units if len(u) > 1], seed=options.seed
+        )
         n_checked += len(train)
         notes.append("Training pictures are judged by a linear probe on the frozen features, each fifth by the others.")
     ranked = sorted(suspects, key=lambda each: (each.given_probability - each.suggested_probability, each.file))

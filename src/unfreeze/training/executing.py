@@ -24,7 +24,7 @@ from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.directory import only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
-from unfreeze.training.evidence import load_ahead, write_data_evidence
+from unfreeze.training.evidence import write_data_evidence
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
@@ -185,7 +185,6 @@ def _fine_tune(
 
 def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
     """Evaluate the finished network on validation and test; leave predictions.csv and evidence/."""
-    load_ahead()
     data, network, seed = setup.data, setup.network, setup.options.seed
     held_out = (*data.split.val, *data.split.test)
     outputs = predict_outputs(feed.model, feed.evaluation(held_out), device=setup.device.torch_device)
@@ -194,7 +193,7 @@ def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
     )
     predictions = read_predictions(setup.out / "predictions.csv", task=data.dataset.task, outputs=data.dataset.outputs)
     features = feed.features(len(data.dataset)) if isinstance(feed, CachedFeed) else None
-    write_data_evidence(setup.out, data, predictions, features, seed=seed)
+    write_data_evidence(setup.out, data, predictions, features, setup.options)
     return metrics
 
 

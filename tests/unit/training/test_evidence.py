@@ -15,6 +15,9 @@ from unfreeze.training import Silent
 TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 64, "epochs": 2, "augment": "none"}
 
 
+JUDGED = TINY | {"check_labels": True}
+
+
 class Listening(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -31,7 +34,7 @@ def test_a_head_leaves_pictures_heat_maps_findings_and_suspects_of_all_sides(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = make_image_folder(per_class=30)
-    run = uf.train(folder, out=tmp_path / "run", strategy="head", cache_dir=tmp_path / "cache", **TINY)
+    run = uf.train(folder, out=tmp_path / "run", strategy="head", cache_dir=tmp_path / "cache", **JUDGED)
     found = evidence(run)
     assert set(found) == {"pictures", "findings", "suspects"}
     shown = [*found["pictures"]["mistakes"], *found["pictures"]["doubts"]]
@@ -48,7 +51,7 @@ def test_a_head_leaves_pictures_heat_maps_findings_and_suspects_of_all_sides(
 def test_where_all_layers_train_training_pictures_are_not_judged_and_that_is_said(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    run = uf.train(make_image_folder(per_class=12), out=tmp_path / "run", strategy="full", cache=False, **TINY)
+    run = uf.train(make_image_folder(per_class=12), out=tmp_path / "run", strategy="full", cache=False, **JUDGED)
     suspects = evidence(run)["suspects"]
     assert suspects["n_checked"] == sum(len(run.record.split[side]) for side in ("val", "test"))
     assert any("Training pictures are not judged" in note for note in suspects["notes"])
@@ -86,9 +89,16 @@ def test_without_cleanlab_a_training_ends_well_and_says_what_is_missing(
     make_image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unfreeze.training.evidence.has_cleanlab", lambda: False)
-    run = uf.train(make_image_folder(per_class=12), out=tmp_path / "run", strategy="head", cache=False, **TINY)
+    run = uf.train(make_image_folder(per_class=12), out=tmp_path / "run", strategy="head", cache=False, **JUDGED)
     assert "unfreeze[evidence]" in evidence(run)["suspects"]["notes"][0]
     assert "unfreeze[evidence]" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_labels_are_judged_only_where_asked_and_the_report_says_how(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, out=tmp_path / "run", strategy="head", cache=False, **TINY)
+    (note,) = evidence(run)["suspects"]["notes"]
+    assert "--check-labels" in note
+    assert "--check-labels" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
 def uf_codes() -> tuple[str, ...]:
