@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.records import write_text
-from unfreeze.reporting.calibration import calibration_sentences, reliability
+from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.charts import (
     Chart,
     freeze_chart,
@@ -92,7 +92,7 @@ def _sections(contents: Contents, values: dict[str, Any], *, has_results: bool) 
         "learning": ("How it learned", bool(values["curves"])),
         "layers": ("What trained", bool(values["phases"].rows or values["layers"])),
         "results": (RESULTS[contents.task], has_results),
-        "calibration": ("Confidence", values["reliability"] is not None),
+        "confidence": ("Confidence", values["reliability"] is not None),
         "mistakes": ("Mistakes", contents.pictures is not None),
         "data": ("The data", True),
         "suspects": ("Labels to look at", contents.suspects is not None),
@@ -154,13 +154,13 @@ def _training(contents: Contents) -> dict[str, Any]:
 
 def _results(known: Predictions | None) -> dict[str, Any]:
     empty: dict[str, Any] = {"confusion": (), "confusions": None, "scatters": [], "outputs": None, "reliability": None}
-    values = empty | {"calibration": (), "results_title": RESULTS[known.task] if known is not None else ""}
+    values = empty | {"confidence": (), "results_title": RESULTS[known.task] if known is not None else ""}
     if known is None:
         return values
     values["outputs"] = output_table(known)
     if known.task == "regression":
         return values | {"scatters": [regression_chart(known, target=k) for k in range(len(known.outputs))]}
-    values |= {"reliability": reliability(known), "calibration": calibration_sentences(known)}
+    values |= {"reliability": reliability(known), "confidence": confidence_sentences(known)}
     if known.task == "classification" and len(known.outputs) <= MAX_CLASSES:
         values["confusion"] = confusion_rows(known)
     elif known.task == "classification":

@@ -12,7 +12,7 @@ from unfreeze.reporting.charts import Chart, reliability_chart
 if TYPE_CHECKING:
     from unfreeze.evaluation.predictions import Predictions
 
-__all__ = ["calibration_sentences", "reliability"]
+__all__ = ["confidence_sentences", "reliability"]
 
 SURE = 0.9
 FEW = 20  # sure answers; of fewer nothing is said
@@ -25,7 +25,7 @@ def reliability(predictions: Predictions) -> Chart:
     return reliability_chart(confidence, right, of=of)
 
 
-def calibration_sentences(predictions: Predictions) -> tuple[str, ...]:
+def confidence_sentences(predictions: Predictions) -> tuple[str, ...]:
     """Say how sure the network is, how often it is right, and how far its surest answers can be trusted."""
     confidence, right = _answers(predictions)
     gap = float(confidence.mean() - right.mean())
