@@ -5,7 +5,7 @@ Nothing here loads torch: the command line asks before it imports anything heavy
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,9 +14,19 @@ import msgspec
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
-__all__ = ["check_options", "flag", "option_problems", "phase_augment"]
+__all__ = [
+    "FROZEN_STRATEGIES",
+    "check_options",
+    "flag",
+    "option_problems",
+    "phase_augment",
+    "solver_of",
+    "solver_problems",
+]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
+FROZEN_STRATEGIES = frozenset({"head", "head2toe"})  # under which nothing but the head ever trains
+LEAST_LEVEL = 0.5  # of prediction sets: below, the sets would be wrong more often than right
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
@@ -62,6 +72,44 @@ def phase_augment(options: TrainOptions, *, head_alone: bool) -> Literal["none",
     return "none" if head_alone else "light"
 
 
+def solver_problems(
+    options: TrainOptions, *, solvers: Sequence[str], given: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Yield what contradicts `lbfgs`, where a phase is solved by it: it fits a linear head to all pictures at once.
+
+    What the phases of another solver can use, as a limit of the gradient, contradicts only where there are none.
+
+    Args:
+        options: The settings of a training, with what a plan file says at its top.
+        solvers: Of all phases.
+        given: Names of the settings that the user gave; the others are defaults and contradict nothing.
+    """
+    if "lbfgs" not in solvers:
+        return
+    alone, why = set(solvers) == {"lbfgs"}, 'contradicts solver "lbfgs", which'
+    if options.lr is not None and options.plan is None:
+        yield f"--lr {options.lr:g} {why} has no rate. Leave it out."
+    if options.hidden is not None:
+        yield f'--hidden {options.hidden} {why} fits a linear head. Leave it out, or take solver "adamw".'
+    if options.balance == "sampling":
+        yield f"--balance sampling {why} sees every picture once. Use --balance weights."
+    if not alone:
+        return
+    if "clip" in given and options.clip is not None:
+        yield f"--clip {options.clip:g} {why} takes no steps along the gradient. Leave it out."
+    if options.augment not in {None, "none"}:
+        yield f"--augment {options.augment} {why} sees every picture once, as it is evaluated. Leave it out."
+    if options.views is not None and options.views > 1:
+        yield f"--views {options.views} {why} sees every picture once, as it is evaluated. Leave it out."
+    if options.precision == "bf16":
+        yield f"--precision bf16 {why} computes in full precision. Leave it out."
+
+
+def solver_of(options: TrainOptions) -> str:
+    """Return what trains by a strategy, unless told otherwise: L-BFGS where a head reads all depths, else AdamW."""
+    return options.solver or ("lbfgs" if options.strategy == "head2toe" else "adamw")
+
+
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
     return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
@@ -104,6 +152,11 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         yield f'--clip must be a number above 0, or "none" for no clipping, but got {options.clip}.'
     if options.metric is not None:
         yield from _metric_problem(options.metric, options.task)
+    if options.conformal is not None and not LEAST_LEVEL <= options.conformal < 1:
+        yield (
+            f"--conformal must be at least {LEAST_LEVEL} and below 1, but got {options.conformal}; "
+            "0.9 asks for sets that hold the truth nine times in ten."
+        )
     if not 0 <= options.label_smoothing < 1:
         yield f"--label-smoothing must be at least 0 and below 1, but got {options.label_smoothing}."
 
@@ -128,11 +181,22 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
         yield f"--views 1 contradicts --augment {options.augment}: the first view is the picture as it is evaluated."
     if options.cache_dir is not None and not options.cache:
         yield "--cache-dir contradicts --no-cache: either what is computed is kept, or it is not."
-    if options.strategy == "head2toe" and options.features == "last":
-        yield "--features last contradicts --strategy head2toe: its head reads the outputs of all stages."
     if options.weights is not None and not options.pretrained:
         yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
+    yield from _contradictions_of_strategy(options, given)
     yield from _contradictions_of_task(options)
+
+
+def _contradictions_of_strategy(options: TrainOptions, given: frozenset[str]) -> Iterator[str]:
+    if options.strategy == "head2toe" and options.features == "last":
+        yield "--features last contradicts --strategy head2toe: its head reads the outputs of all stages."
+    if options.plan is None and solver_of(options) == "lbfgs":
+        if options.strategy not in FROZEN_STRATEGIES:
+            yield (
+                f"--strategy {options.strategy} contradicts --solver lbfgs, which fits nothing but the head. "
+                'Use --strategy head, or a plan file in which the head\'s phase has solver = "lbfgs".'
+            )
+        yield from solver_problems(options, solvers=("lbfgs",), given=given)
 
 
 def _contradictions_of_task(options: TrainOptions) -> Iterator[str]:
@@ -145,4 +209,9 @@ def _contradictions_of_task(options: TrainOptions) -> Iterator[str]:
         yield (
             "--balance sampling contradicts --task multilabel: a picture with several labels cannot be drawn "
             "for one of them. Use --balance weights."
+        )
+    if options.task == "multilabel" and options.conformal is not None:
+        yield (
+            f"--conformal {options.conformal:g} contradicts --task multilabel: prediction sets are for classes, and "
+            "intervals for values; the labels of a picture are a set already. Leave it out."
         )

@@ -16,6 +16,8 @@ from unfreeze.errors import RunError
 __all__ = [
     "FORMAT_VERSION",
     "CacheRecord",
+    "CalibrationRecord",
+    "ConformalRecord",
     "DataRecord",
     "FeatureSource",
     "Interval",
@@ -76,10 +78,11 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     split: str | None = None
     batch_size: int = 32
     lr: float | None = None  # the head's rate; None: the plan's own, or training.inputs.default_lr
-    solver: Literal["adamw", "sgd"] | None = None
+    solver: Literal["adamw", "sgd", "lbfgs"] | None = None
     metric: str | None = None
     balance: Literal["none", "weights", "sampling"] = "none"
     label_smoothing: float = 0.0
+    conformal: float | None = None  # the share of truths that prediction sets must hold; None: no sets
     clip: float | None = 1.0  # largest norm of the gradient; None: not clipped
     patience: int | None = None  # epochs without a better metric that end a phase; None: never
     seed: int = 0
@@ -101,6 +104,14 @@ class WeightsRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     licence: str | None = None
 
 
+class ConformalRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What turns predictions into sets or intervals that hold the truth at least as often as was asked for."""
+
+    level: float  # the share of truths that they are to hold
+    thresholds: tuple[float, ...]  # classes: 1 - the least probability of a member; targets: half a width each
+    n_images: int  # validation pictures that it was calibrated on
+
+
 class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that is needed, beside model.safetensors, to rebuild a network and its exact preprocessing."""
 
@@ -120,6 +131,8 @@ class ModelRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     target_mean: tuple[float, ...] | None = None  # regression: outputs are standardised inside
     target_std: tuple[float, ...] | None = None
     prior_shift: tuple[float, ...] | None = None  # added to the logits for probabilities, not for decisions
+    temperature: float = 1.0  # divides the logits for probabilities, not for decisions; before the prior shift
+    conformal: ConformalRecord | None = None
     n_parameters: int
     weights: WeightsRecord
 
@@ -144,6 +157,7 @@ class PhaseRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     epochs_planned: int
     epochs_run: int
     best_epoch: int | None  # counted from 0 over the whole training
+    l2: float | None = None  # the strength of the L2 penalty in that epoch, where L-BFGS fitted the head
     n_trained: int
     seconds: float
 
@@ -157,7 +171,7 @@ class LayerRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     trained: bool
     n_parameters: int
     n_trained: int
-    lrs: tuple[float, ...]  # the distinct peak rates that the optimizer used in it; empty if frozen
+    lrs: tuple[float, ...]  # the distinct peak rates that the optimizer used in it; empty if frozen or without rates
     norm: Literal["eval", "train", "frozen", "none"]
     sha256_before: str
     sha256_after: str
@@ -189,6 +203,16 @@ class RunMetrics(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True)
     test: Metrics = {}
 
 
+class CalibrationRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What calibrating a network's probabilities did to them."""
+
+    temperature: float  # 1: they are the network's own
+    reason: Literal["fitted", "few", "no_gain"]  # few: too few validation pictures; no_gain: none beyond chance
+    n_images: int  # validation pictures
+    before: RunMetrics  # log_loss and ece; of a multi-label task over all (picture, label) pairs
+    after: RunMetrics
+
+
 class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contents of run.json."""
 
@@ -209,6 +233,7 @@ class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     phases: tuple[PhaseRecord, ...] = ()
     timing: Timing = Timing()
     metrics: RunMetrics = RunMetrics()
+    calibration: CalibrationRecord | None = None  # None: regression, or a run from before there was any
     environment: dict[str, str] = {}
     notes: tuple[str, ...] = ()
 

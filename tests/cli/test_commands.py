@@ -122,6 +122,43 @@ def test_predict_writes_csv_and_json(unfreeze: Callable[..., Any], finished: Pat
     assert json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))["n_images"] == 10
 
 
+def test_predict_and_evaluate_show_prediction_sets(
+    unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    trained = unfreeze("train", pets, *tiny, "--epochs", "1", "--conformal", "0.6", "--out", run, "--json").json
+    assert 0 <= trained["metrics"]["test"]["coverage"]["value"] <= 1
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture")
+    unfreeze("predict", run, pets / "dog", broken, "--out", tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file", "prediction", "set", "prob:cat", "prob:dog", "error"]
+    assert all(row["prediction"] in row["set"].split("|") for row in rows[:-1])
+    assert rows[-1]["set"] == ""
+    (first, *_) = unfreeze("predict", run, pets / "dog", "--json").json["predictions"]
+    assert set(first["set"]) <= {"cat", "dog"}
+    assert ["file", "prediction", "most", "likely", "set"] in [
+        line.split() for line in unfreeze("predict", run, pets / "dog").out.splitlines()
+    ]
+    shown = unfreeze("evaluate", run, pets).out
+    assert "coverage" in shown
+    assert "set_size" in shown
+
+
+def test_predict_writes_the_interval_of_a_value(
+    unfreeze: Callable[..., Any], make_image_table: Callable[..., Path], tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    table, run = make_image_table({"weight": [1.5 * i for i in range(28)]}), tmp_path / "run"
+    unfreeze("train", table, "--target", "weight", *tiny, "--epochs", "1", "--conformal", "0.6", "--out", run)
+    unfreeze("predict", run, table.parent / "images", "--out", tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert list(row) == ["file", "prediction", "low", "high", "error"]
+    assert float(row["low"]) < float(row["prediction"]) < float(row["high"])
+    assert " to " in unfreeze("predict", run, table.parent / "images").out
+
+
 def test_predict_passes_over_what_it_cannot_read(
     unfreeze: Callable[..., Any], finished: Path, pets: Path, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ def test_an_unknown_option_offers_the_nearest(unfreeze: Callable[..., Any]) -> N
     assert done.err == "error: There is no option --epoch. Did you mean --epochs? See `unfreeze train --help`.\n"
 
 
-@pytest.mark.parametrize("option", ["--folds", "--conformal"])
+@pytest.mark.parametrize("option", ["--folds"])
 def test_options_of_later_are_unknown_and_nothing_unrelated_is_offered(
     unfreeze: Callable[..., Any], option: str
 ) -> None:

@@ -145,3 +145,23 @@ def test_an_interrupt_at_any_moment_is_answered_by_one_line_and_one_object(
     assert json.loads(printed)["error"]["exit_code"] == 130
     assert err.splitlines()[-1].startswith("error: Interrupted")
     assert (out / "checkpoints" / "last.safetensors").exists() == out.exists()
+
+
+def test_a_head_is_fitted_by_one_flag_and_each_epoch_says_at_which_strength(
+    unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = unfreeze("train", pets, *tiny, "--solver", "lbfgs", "--epochs", "2", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "by L-BFGS, norm eval" in done.err
+    assert "  epoch 1/2  head  L2 5.6e-1  loss " in done.err
+
+
+def test_what_contradicts_a_fitted_head_is_told_at_once_and_nothing_is_written(
+    unfreeze: Callable[..., Any], pets: Path, tmp_path: Path
+) -> None:
+    flags = ("--lr", "1e-3", "--hidden", "8", "--clip", "1", "--views", "3", "--balance", "sampling")
+    done = unfreeze("train", pets, "--solver", "lbfgs", *flags, "--out", tmp_path / "run")
+    assert done.code == 2
+    for word in ("--lr 0.001", "--hidden 8", "--clip 1", "--views 3", "--balance sampling"):
+        assert f'{word} contradicts solver "lbfgs"' in done.err
+    assert not (tmp_path / "run").exists()

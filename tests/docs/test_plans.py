@@ -21,8 +21,10 @@ def test_every_key_is_documented_and_no_other() -> None:
     assert sorted(keys_of(r"In each `\[\[phase\]\]`")) == sorted(PHASE)
 
 
-def test_the_example_is_a_plan() -> None:
-    (example,) = re.findall(r"^```toml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
-    plan = uf.Plan.from_toml(example, layers=uf.plan_for("resnet50").layers)
+def test_the_examples_are_plans() -> None:
+    examples = re.findall(r"^```toml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    layers = uf.plan_for("resnet50").layers
+    plan, fitted = (uf.Plan.from_toml(example, layers=layers) for example in examples)
     assert [phase.name for phase in plan.phases] == ["head", "top stages"]
     assert plan.peak_lrs(1)["layer3.5.conv1"] == 1e-5
+    assert fitted.phases[0].solver == "lbfgs"

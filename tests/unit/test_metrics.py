@@ -17,7 +17,9 @@ from unfreeze.metrics import (
     PRIMARY,
     check_metric,
     evaluate_scores,
+    heaviest_mistake,
     is_better,
+    picture_influence,
     score,
     wilson,
 )
@@ -112,6 +114,32 @@ def test_regression_metrics_are_in_the_targets_units_and_take_one_column_or_seve
     assert score("mae", two, np.stack([guess, truth], axis=1)) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_values_are_those_of_scikit_learn(seed: int) -> None:
+    from sklearn import metrics as reference
+
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 4, 80)
+    scores = softmax(np.round(rng.normal(size=(80, 4)) + np.eye(4)[truth], 1))
+    guess = scores.argmax(axis=1)
+    assert score("macro_f1", truth, scores) == pytest.approx(reference.f1_score(truth, guess, average="macro"))
+    assert score("log_loss", truth, scores) == pytest.approx(reference.log_loss(truth, scores))
+    assert score("auroc", truth, scores) == pytest.approx(reference.roc_auc_score(truth, scores, multi_class="ovr"))
+    labels = (rng.random((80, 4)) < 0.3).astype(int)
+    shown = np.clip(np.round(0.3 * labels + 0.7 * rng.random((80, 4)), 1), 0, 1)
+    assert score("map", labels, shown) == pytest.approx(reference.average_precision_score(labels, shown))
+    for average in ("micro", "macro"):
+        expected = reference.f1_score(labels, shown >= 0.5, average=average)
+        assert score(f"f1_{average}", labels, shown) == pytest.approx(expected)
+    values, predicted = rng.normal(size=(2, 80, 3))
+    for name, function in (
+        ("mae", reference.mean_absolute_error),
+        ("rmse", reference.root_mean_squared_error),
+        ("r2", reference.r2_score),
+    ):
+        assert score(name, values, predicted) == pytest.approx(function(values, predicted))
+
+
 @pytest.mark.parametrize("name", sorted(COMPONENTS))
 def test_the_components_behind_an_interval_average_to_the_value_with_ties_and_influence_is_its_derivative(
     name: str,
@@ -130,6 +158,29 @@ def test_the_components_behind_an_interval_average_to_the_value_with_ties_and_in
     change = score(name, truth[more], scores[more]) - score(name, truth[many], scores[many])
     assert change * 20 == pytest.approx(split.influence[7], rel=0.1, abs=1e-4)
     assert split.influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "ece", "mae", "rmse", "r2"])
+def test_influence_is_the_derivative_of_losses_errors_and_calibration_by_a_pictures_weight(name: str) -> None:
+    rng = np.random.default_rng(3)
+    if name in METRICS["classification"]:
+        truth: np.ndarray = rng.integers(0, 4, 80)
+        scores = softmax(rng.normal(size=(80, 4)) + 2 * np.eye(4)[truth])
+    else:
+        truth = rng.normal(size=(80, 2))
+        scores = truth + rng.normal(size=(80, 2))
+    influence = picture_influence(name, truth, scores)
+    many, more = np.repeat(np.arange(80), 50), np.append(np.repeat(np.arange(80), 50), 7)
+    change = score(name, truth[more], scores[more]) - score(name, truth[many], scores[many])
+    assert change * 50 == pytest.approx(influence[7], rel=0.05, abs=1e-5)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_heaviest_mistake_is_one_of_the_rarest_class_and_unbounded_metrics_have_none() -> None:
+    truth = np.repeat([0, 1, 2], [50, 30, 5])
+    scores = one_hot(truth.tolist(), 3)
+    assert heaviest_mistake("balanced_accuracy", truth, scores) == pytest.approx(1 / 15)
+    assert heaviest_mistake("log_loss", truth, scores) == 0
 
 
 # -- odd splits --------------------------------------------------------------------------------

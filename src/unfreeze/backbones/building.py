@@ -12,7 +12,7 @@ from torch import nn
 
 from unfreeze.backbones.heads import pool
 from unfreeze.backbones.naming import pretrained_settings
-from unfreeze.backbones.ordering import trace
+from unfreeze.backbones.ordering import output_shape
 from unfreeze.errors import ModelError
 
 __all__ = ["build_backbone", "build_meta", "count_features", "native_size", "probe_size"]
@@ -104,7 +104,7 @@ def count_features(backbone: nn.Module, name: str, size: tuple[int, int]) -> int
         ModelError: the network does not run at this size, or gives something other than one tensor of features.
     """
     try:
-        output = trace(backbone, torch.zeros(1, N_CHANNELS, *size)).output
+        output = output_shape(backbone, torch.zeros(1, N_CHANNELS, *size))
     except ModelError as error:
         raise ModelError(_size_message(name, size, error.__cause__ or error)) from error
     if output is None or not 2 <= len(output) <= 4:  # noqa: PLR2004 - vectors, tokens or maps

@@ -9,9 +9,10 @@ attention), and the same trace gives the multiply-adds and the sizes of the outp
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unfreeze.errors import ModelError
 
-__all__ = ["Call", "Trace", "meta_copy", "trace", "unwrap"]
+__all__ = ["Call", "Trace", "meta_copy", "output_shape", "trace", "unwrap"]
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +62,15 @@ def trace(model: nn.Module, example: Any) -> Trace:
     Raises:
         ModelError: the network does not run on the example.
     """
-    try:
-        try:
-            return _run(meta_copy(model), example, device="meta")
-        except Exception:  # a network may need values, not shapes alone
-            if any(tensor.is_meta for tensor in model.parameters()):
-                raise
-            return _run(copy.deepcopy(model).cpu(), example, device="cpu")
-    except Exception as error:
-        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in tree_leaves(example) if isinstance(leaf, Tensor))
-        reason = str(error).strip().splitlines() or [""]
-        raise ModelError(
-            f"{type(model).__name__} does not run on an input of shape {shapes}: {type(error).__name__}: {reason[0]}. "
-            "Give another size, or an input it accepts as example=."
-        ) from error
+    return _seen(_watched, model, example)
+
+
+def output_shape(model: nn.Module, example: Any) -> tuple[int, ...] | None:
+    """Return the shape of a network's output, or None if it is not one tensor.
+
+    The arguments and errors are those of `trace`, which also sees how it comes about, and takes several times as long.
+    """
+    return _seen(_shape, model, example)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -84,6 +82,24 @@ def unwrap(model: nn.Module) -> nn.Module:
             model = inner
         else:
             return model
+
+
+def _seen(look: Callable[[nn.Module, Any, str], Seen], model: nn.Module, example: Any) -> Seen:
+    """Look at a forward pass of a copy: of one without values, or, where a network needs them, with."""
+    try:
+        try:
+            return look(meta_copy(model), example, "meta")
+        except Exception:  # a network may need values, not shapes alone
+            if any(tensor.is_meta for tensor in model.parameters()):
+                raise
+            return look(copy.deepcopy(model).cpu(), example, "cpu")
+    except Exception as error:
+        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in tree_leaves(example) if isinstance(leaf, Tensor))
+        reason = str(error).strip().splitlines() or [""]
+        raise ModelError(
+            f"{type(model).__name__} does not run on an input of shape {shapes}: {type(error).__name__}: {reason[0]}. "
+            "Give another size, or an input it accepts as example=."
+        ) from error
 
 
 def meta_copy(model: nn.Module) -> nn.Module:
@@ -100,23 +116,33 @@ def meta_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def _run(model: nn.Module, example: Any, *, device: str) -> Trace:
-    model.eval().requires_grad_(requires_grad=False)
-    arguments = tree_map(lambda leaf: _as_input(leaf, device), example)
+def _watched(model: nn.Module, example: Any, device: str) -> Trace:
     counter = FlopCounterMode(display=False)
     watch = _Watch(names={id(p): name for name, p in model.named_parameters()}, counter=counter)
-    with torch.enable_grad(), counter, torch.device(device), watch:
-        if isinstance(arguments, tuple):
-            output = model(*arguments)
-        elif isinstance(arguments, dict):
-            output = model(**arguments)
-        else:
-            output = model(arguments)
+    output = _output(model, example, device, counter, watch)
     return Trace(
         calls=tuple(watch.calls),
         first_use=watch.first_use(),
         output=tuple(output.shape) if isinstance(output, Tensor) else None,
     )
+
+
+def _shape(model: nn.Module, example: Any, device: str) -> tuple[int, ...] | None:
+    output = _output(model, example, device)
+    return tuple(output.shape) if isinstance(output, Tensor) else None
+
+
+def _output(model: nn.Module, example: Any, device: str, *watchers: AbstractContextManager[Any]) -> Any:
+    model.eval().requires_grad_(requires_grad=False)
+    arguments = tree_map(lambda leaf: _as_input(leaf, device), example)
+    with torch.enable_grad(), torch.device(device), ExitStack() as watched:
+        for watcher in watchers:
+            watched.enter_context(watcher)
+        if isinstance(arguments, tuple):
+            return model(*arguments)
+        if isinstance(arguments, dict):
+            return model(**arguments)
+        return model(arguments)
 
 
 def _as_input(leaf: Any, device: str) -> Any:

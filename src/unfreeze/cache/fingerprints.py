@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
@@ -27,7 +28,7 @@ def fingerprint_text(fingerprint: Fingerprint) -> str | None:
     """
     if fingerprint.error is not None:
         return None
-    payload = {"recipe": _recipe(), "fingerprint": replace(fingerprint, file="")}
+    payload = {"recipe": _recipe(FINGERPRINT_VERSION), "fingerprint": replace(fingerprint, file="")}
     return msgspec.json.encode(payload).decode()
 
 
@@ -37,7 +38,7 @@ def fingerprint_from_text(text: str, *, file: str) -> Fingerprint | None:
         kept = msgspec.json.decode(text, type=_Kept)
     except msgspec.DecodeError:
         return None
-    return replace(kept.fingerprint, file=file) if kept.recipe == _recipe() else None
+    return replace(kept.fingerprint, file=file) if kept.recipe == _recipe(FINGERPRINT_VERSION) else None
 
 
 def scan_new(
@@ -82,8 +83,9 @@ class _Kept(msgspec.Struct):
     fingerprint: Fingerprint
 
 
-def _recipe() -> str:
+@functools.cache  # asked for each picture; versions are read from disk
+def _recipe(version: int) -> str:
     """What a kept fingerprint must agree with: the version, and which fields there are."""
     names = ",".join(field.name for field in fields(Fingerprint))
-    parts = (FINGERPRINT_VERSION, THUMB_SIDE, names, decoder_version(), metadata.version("imagehash"))
+    parts = (version, THUMB_SIDE, names, decoder_version(), metadata.version("imagehash"))
     return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]

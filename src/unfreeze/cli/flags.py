@@ -145,7 +145,10 @@ class PlanFlags(TypedDict, total=False):
             "lr", PLAN, "The head's rate; the others scale with it. [default: 3e-3 for head, else 1e-3; 1e-2 for SGD]"
         ),
     ]
-    solver: Annotated[Literal["adamw", "sgd"], _setting("solver", PLAN, "The optimizer. [default: adamw]")]
+    solver: Annotated[
+        Literal["adamw", "sgd", "lbfgs"],
+        _setting("solver", PLAN, "The optimizer; lbfgs fits a linear head to all pictures at once. [default: adamw]"),
+    ]
     patience: Annotated[
         WholeNumber,
         _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]"),
@@ -188,6 +191,14 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
     ]
     label_smoothing: Annotated[
         float, _setting("label_smoothing", TRAINING, "Share of certainty taken from the labels, 0 to 1.")
+    ]
+    conformal: Annotated[
+        float,
+        _setting(
+            "conformal",
+            TRAINING,
+            "Calibrate prediction sets (for values: intervals) that hold the truth in this share of cases: 0.9.",
+        ),
     ]
     clip: Annotated[float | None, _setting("clip", TRAINING, 'Largest norm of the gradient; "none" for no limit.')]
     metric: Annotated[

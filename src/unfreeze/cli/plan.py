@@ -75,7 +75,8 @@ _COLUMNS = (
 
 
 def _row(phase: "PhaseSummary") -> list[str]:
-    rates = rate_text(phase.max_lr)
+    steps = phase.solver != "lbfgs"
+    rates = rate_text(phase.max_lr) if steps else "–"
     if phase.min_lr != phase.max_lr:
         rates = f"{rate_text(phase.min_lr)} to {rates}"
     groups = phase.last_group if phase.n_groups == 1 else f"{phase.first_group} … {phase.last_group}"
@@ -85,7 +86,7 @@ def _row(phase: "PhaseSummary") -> list[str]:
         groups,
         count_text(phase.n_trained),
         rates,
-        phase.schedule,
+        phase.schedule if steps else "L-BFGS",
         phase.norm,
         percent_text(phase.cached_share),
         bytes_text(phase.n_bytes),

@@ -75,6 +75,8 @@ def _payload(prediction: "Prediction") -> dict[str, Any]:
         "file": prediction.file,
         "prediction": prediction.prediction,
         "scores": dict(prediction.scores),
+        **({} if prediction.classes is None else {"set": prediction.classes}),
+        **({} if prediction.intervals is None else {"intervals": dict(prediction.intervals)}),
         "error": prediction.error,
     }
 
@@ -110,30 +112,70 @@ def _table(found: Sequence["Prediction"]) -> TableOf:
     probabilities = _is_probabilities(found)
     columns = [Column(title="file"), Column(title="prediction")]
     columns += [Column(title="most likely")] if probabilities else []
+    columns += [Column(title="set" if probabilities else "interval")] if _is_conformal(found) else []
     rows = []
     for prediction in found:
         if prediction.error is not None:
             continue
         best = sorted(prediction.scores.items(), key=lambda item: -item[1])[:N_SCORES_SHOWN]
         shown = [", ".join(f"{name} {score:.3f}" for name, score in best)] if probabilities else []
+        shown += [_set_text(prediction)] if _is_conformal(found) else []
         rows.append([prediction.file, _decision_text(prediction), *shown])
     return TableOf(columns=columns, rows=rows)
 
 
+def _is_conformal(found: Sequence["Prediction"]) -> bool:
+    """Tell whether the run has prediction sets or intervals."""
+    readable = next(prediction for prediction in found if prediction.error is None)
+    return readable.classes is not None or readable.intervals is not None
+
+
+def _set_text(prediction: "Prediction") -> str:
+    """Return the prediction set, or the interval of each target, as text."""
+    from unfreeze.evaluation import join_labels
+
+    if prediction.classes is not None:
+        joined: str = join_labels(prediction.classes)
+        return joined
+    ends = {name: f"{low:.6g} to {high:.6g}" for name, (low, high) in (prediction.intervals or {}).items()}
+    return ", ".join(ends.values() if len(ends) == 1 else (f"{name} {text}" for name, text in ends.items()))
+
+
 def _csv(found: Sequence["Prediction"]) -> str:
-    """Return the predictions as a table: file, prediction, a column for each score, and error."""
-    probabilities = _is_probabilities(found)
+    """Return the predictions as a table: file, prediction, set or interval, a column for each score, and error."""
     names = list(next(prediction.scores for prediction in found if prediction.error is None))
-    values = [f"prob:{name}" for name in names] if probabilities else [f"prediction:{name}" for name in names]
-    single = not probabilities and len(names) == 1  # one target: its value is the prediction
-    header = ["file", "prediction", *values, "error"] if probabilities else ["file", *values, "error"]
-    if single:
-        header = ["file", "prediction", "error"]
+    columns = {
+        "file": [prediction.file for prediction in found],
+        **(_class_columns(found, names) if _is_probabilities(found) else _value_columns(found, names)),
+        "error": [prediction.error or "" for prediction in found],
+    }
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for prediction in found:
-        scores = [f"{prediction.scores[name]:.7g}" if prediction.scores else "" for name in names]
-        decision = [_decision_text(prediction)] if probabilities else []
-        writer.writerow([prediction.file, *decision, *scores, prediction.error or ""])
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue()
+
+
+def _class_columns(found: Sequence["Prediction"], names: Sequence[str]) -> dict[str, list[str]]:
+    columns = {"prediction": [_decision_text(prediction) for prediction in found]}
+    if _is_conformal(found):
+        columns["set"] = [_set_text(prediction) for prediction in found]
+    for name in names:
+        columns[f"prob:{name}"] = [_number(prediction.scores.get(name)) for prediction in found]
+    return columns
+
+
+def _value_columns(found: Sequence["Prediction"], names: Sequence[str]) -> dict[str, list[str]]:
+    columns = {}
+    for name in names:
+        of = f":{name}" if len(names) > 1 else ""  # one target: its value is the prediction
+        columns[f"prediction{of}"] = [_number(prediction.scores.get(name)) for prediction in found]
+        if _is_conformal(found):
+            ends = [(prediction.intervals or {}).get(name, (None, None)) for prediction in found]
+            columns[f"low{of}"] = [_number(low) for low, _ in ends]
+            columns[f"high{of}"] = [_number(high) for _, high in ends]
+    return columns
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.7g}"

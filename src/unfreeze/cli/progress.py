@@ -39,14 +39,16 @@ def watching() -> Iterator[Progress]:
 
 def phase_text(info: PhaseInfo) -> str:
     """Return a phase in one line: which, what trains, at which rates, in which norm mode."""
-    rates = rate_text(info.lr_max)
+    rates = f"rates {rate_text(info.lr_max)}"
     if info.lr_min != info.lr_max:
-        rates = f"{rate_text(info.lr_min)} to {rates}"
+        rates = f"rates {rate_text(info.lr_min)} to {rate_text(info.lr_max)}"
+    if info.solver == "lbfgs":
+        rates = "by L-BFGS"
     share = f"{count_text(info.n_trained)} of {count_text(info.n_parameters)} parameters"
     epochs = "1 epoch" if info.epochs == 1 else f"{info.epochs} epochs"
     return (
         f'Phase {info.index + 1} of {info.n_phases} "{info.name}": {epochs}, trains {info.trained} ({share}), '
-        f"rates {rates}, norm {info.norm}"
+        f"{rates}, norm {info.norm}"
     )
 
 
@@ -54,9 +56,10 @@ def epoch_text(info: EpochInfo) -> str:
     """Return a finished epoch in one line."""
     width = len(str(info.n_epochs))
     best = "  best so far" if info.best else ""
+    penalty = "" if info.l2 is None else f"L2 {rate_text(info.l2)}  "
     return (
         f"  epoch {info.epoch + 1:>{width}}/{info.n_epochs}  {info.phase}  "
-        f"loss {info.train_loss:.3f}  val loss {info.val_loss:.3f}  {info.metric} {info.value:.3f}  "
+        f"{penalty}loss {info.train_loss:.3f}  val loss {info.val_loss:.3f}  {info.metric} {info.value:.3f}  "
         f"{time_text(info.seconds)}{best}"
     )
 

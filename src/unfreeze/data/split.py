@@ -13,7 +13,7 @@ from unfreeze.data.dataset import SIDES, Dataset, check_trainable, name_some
 from unfreeze.data.repair import Cover, Move, Unit, cover_sides, fill_train
 from unfreeze.errors import DataError
 
-__all__ = ["SHARES", "Split", "split_dataset"]
+__all__ = ["SHARES", "Split", "join_units", "split_dataset"]
 
 SHARES = (0.70, 0.15, 0.15)
 EDGES = ((0.0, 0.70), (0.70, 0.85), (0.85, 1.0))
@@ -95,33 +95,15 @@ def split_dataset(dataset: Dataset, *, clusters: Iterable[Sequence[int]] = (), s
     )
 
 
-def _draw(
-    dataset: Dataset, sides: np.ndarray, free: tuple[int, ...], clusters: Sequence[tuple[int, ...]], seed: int
-) -> tuple[list[str], list[int]]:
-    """Divide the pictures of train among the free sides, in place; return notes and what was moved."""
-    pool = np.flatnonzero(sides == 0).tolist()
-    units = _units(dataset, pool, clusters, seed)
-    if len(units) < len(free):
-        raise DataError(
-            f"The {len(pool)} pictures form only {len(units)} groups that must stay together (by --group, and "
-            f"near-duplicates), but {len(free)} are needed for {', '.join(SIDES[side] for side in free)}. "
-            "Group more finely, or add pictures."
-        )
-    cover = Cover(sides=free, prices=_prices(dataset, units, free), edges=EDGES)
-    start = [_side(unit.position, free) for unit in units]
-    covered, for_classes = cover_sides(units, start, cover=cover)
-    final, for_train = fill_train(units, covered, cover=cover, share=1 - sum(SHARES[side] for side in free[1:]))
-    for unit, side in zip(units, final, strict=True):
-        sides[list(unit.members)] = side
-    notes = [_move_note(dataset, units, for_classes, _repair_reason(dataset))] if for_classes else []
-    if for_train:
-        notes.append(_move_note(dataset, units, for_train, "train holds half of the pictures, where it can"))
-    changed = [i for i, (old, new) in enumerate(zip(start, final, strict=True)) if old != new]
-    return notes, [member for i in changed for member in units[i].members]
+def join_units(dataset: Dataset, pool: Sequence[int], clusters: Iterable[Sequence[int]], seed: int) -> list[Unit]:
+    """Join pictures of one group or cluster, and what these join, into units that stay together.
 
-
-def _units(dataset: Dataset, pool: Sequence[int], clusters: Sequence[tuple[int, ...]], seed: int) -> list[Unit]:
-    """Join pictures of one group or cluster, and what these join, into units."""
+    Args:
+        dataset: the pictures, with their groups.
+        pool: indices of those that are joined; others are left out.
+        clusters: indices of near-duplicates.
+        seed: of the units' positions.
+    """
     parent = {index: index for index in pool}
 
     def root(index: int) -> int:
@@ -152,6 +134,31 @@ def _units(dataset: Dataset, pool: Sequence[int], clusters: Sequence[tuple[int, 
         )
         for indices in members.values()
     ]
+
+
+def _draw(
+    dataset: Dataset, sides: np.ndarray, free: tuple[int, ...], clusters: Sequence[tuple[int, ...]], seed: int
+) -> tuple[list[str], list[int]]:
+    """Divide the pictures of train among the free sides, in place; return notes and what was moved."""
+    pool = np.flatnonzero(sides == 0).tolist()
+    units = join_units(dataset, pool, clusters, seed)
+    if len(units) < len(free):
+        raise DataError(
+            f"The {len(pool)} pictures form only {len(units)} groups that must stay together (by --group, and "
+            f"near-duplicates), but {len(free)} are needed for {', '.join(SIDES[side] for side in free)}. "
+            "Group more finely, or add pictures."
+        )
+    cover = Cover(sides=free, prices=_prices(dataset, units, free), edges=EDGES)
+    start = [_side(unit.position, free) for unit in units]
+    covered, for_classes = cover_sides(units, start, cover=cover)
+    final, for_train = fill_train(units, covered, cover=cover, share=1 - sum(SHARES[side] for side in free[1:]))
+    for unit, side in zip(units, final, strict=True):
+        sides[list(unit.members)] = side
+    notes = [_move_note(dataset, units, for_classes, _repair_reason(dataset))] if for_classes else []
+    if for_train:
+        notes.append(_move_note(dataset, units, for_train, "train holds half of the pictures, where it can"))
+    changed = [i for i, (old, new) in enumerate(zip(start, final, strict=True)) if old != new]
+    return notes, [member for i in changed for member in units[i].members]
 
 
 def _position(name: str, seed: int) -> float:

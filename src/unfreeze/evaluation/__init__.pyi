@@ -1,3 +1,4 @@
+from .calibrating import Calibration, calibrate_run
 from .evidence import write_evidence
 from .files import Prediction, expand_paths, predict_files
 from .labelled import evaluate_labelled
@@ -7,10 +8,12 @@ from .predictions import Predictions, join_labels, read_predictions, write_predi
 from .running import evaluate_run
 
 __all__ = [
+    "Calibration",
     "Confusion",
     "Mistake",
     "Prediction",
     "Predictions",
+    "calibrate_run",
     "evaluate_labelled",
     "evaluate_run",
     "expand_paths",

@@ -16,8 +16,9 @@ from torch import Tensor
 from unfreeze.backbones import Network, output_scores
 from unfreeze.data import InputSpec, find_images, read_views
 from unfreeze.errors import DataError, ImageError
+from unfreeze.evaluation.conformal import prediction_intervals, prediction_sets
 from unfreeze.evaluation.predictions import Predictions
-from unfreeze.records import ModelRecord
+from unfreeze.records import ConformalRecord, ModelRecord
 
 __all__ = ["Prediction", "expand_paths", "predict_files"]
 
@@ -35,12 +36,17 @@ class Prediction:
         prediction: a class name, the names of the labels found, the value, or the values by target; `None` with
             an error.
         scores: probability of each class or label, or value of each target in its units.
+        classes: the prediction set: the classes that hold the true one as often as `--conformal` asked for, the most
+            probable first; `None` where the run has none.
+        intervals: the same for values: lower and upper end for each target.
         error: why the picture could not be read; `None` if it could.
     """
 
     file: str
     prediction: Decision | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    classes: tuple[str, ...] | None = None
+    intervals: Mapping[str, tuple[float, float]] | None = None
     error: str | None = None
 
 
@@ -98,17 +104,14 @@ def _predict_chunk(
     network: Network, chunk: Sequence[Path], views: Sequence[Tensor | str], device: torch.device
 ) -> Iterator[Prediction]:
     images = [view for view in views if isinstance(view, Tensor)]
-    answers = iter(_predict_images(network, torch.stack(images).to(device)) if images else ())
+    files = [str(path) for path, view in zip(chunk, views, strict=True) if isinstance(view, Tensor)]
+    answers = iter(_predict_images(network, files, torch.stack(images).to(device)) if images else ())
     for path, view in zip(chunk, views, strict=True):
-        if isinstance(view, str):
-            yield Prediction(file=str(path), error=view)
-        else:
-            decision, scores = next(answers)
-            yield Prediction(file=str(path), prediction=decision, scores=scores)
+        yield Prediction(file=str(path), error=view) if isinstance(view, str) else next(answers)
 
 
-def _predict_images(network: Network, images: Tensor) -> list[tuple[Decision, dict[str, float]]]:
-    """Return decision and scores for each of the images `(b, 3, h, w)`."""
+def _predict_images(network: Network, files: Sequence[str], images: Tensor) -> list[Prediction]:
+    """Return what the network says of each of the images `(b, 3, h, w)`."""
     record = network.record
     with torch.inference_mode():
         outputs = network(images)
@@ -118,10 +121,39 @@ def _predict_images(network: Network, images: Tensor) -> list[tuple[Decision, di
         decisions=output_scores(outputs, record, balanced=True).cpu().numpy(),
         task=record.task,
         outputs=record.outputs,
-        files=[""] * len(images),
+        files=files,
     )
-    named = [dict(zip(record.outputs, map(float, row), strict=True)) for row in scores]
-    return [(_decision(row, record), by_name) for row, by_name in zip(decided.predicted, named, strict=True)]
+    classes, intervals = _sets(decided, record.conformal), _intervals(decided, record.conformal)
+    return [
+        Prediction(
+            file=file,
+            prediction=_decision(decided.predicted[i], record),
+            scores=dict(zip(record.outputs, map(float, scores[i]), strict=True)),
+            classes=classes[i],
+            intervals=intervals[i],
+        )
+        for i, file in enumerate(files)
+    ]
+
+
+def _sets(decided: Predictions, conformal: ConformalRecord | None) -> list[tuple[str, ...] | None]:
+    """Return the names in each picture's prediction set, the most probable first."""
+    if conformal is None or decided.task != "classification":
+        return [None] * len(decided)
+    members = prediction_sets(decided.scores, decided.predicted, conformal)
+    order = np.argsort(-decided.scores, axis=1, kind="stable")
+    return [tuple(decided.outputs[k] for k in ranked if row[k]) for row, ranked in zip(members, order, strict=True)]
+
+
+def _intervals(decided: Predictions, conformal: ConformalRecord | None) -> list[dict[str, tuple[float, float]] | None]:
+    """Return the interval of each picture's values by target."""
+    if conformal is None or decided.task != "regression":
+        return [None] * len(decided)
+    ends = np.stack(prediction_intervals(decided.predicted, conformal), axis=2)
+    return [
+        {name: (float(low), float(high)) for name, (low, high) in zip(decided.outputs, row, strict=True)}
+        for row in ends
+    ]
 
 
 def _decision(predicted: np.ndarray, record: ModelRecord) -> Decision:

@@ -12,7 +12,9 @@ import torch
 from unfreeze.backbones import Network, output_scores
 from unfreeze.data import Dataset, align_outputs, batches, drop_unreadable, open_dataset, scan
 from unfreeze.errors import ConfigError, DataError, UnfreezeError
+from unfreeze.evaluation.conformal import conformal_metrics
 from unfreeze.evaluation.predicting import predict_outputs
+from unfreeze.evaluation.predictions import Predictions
 from unfreeze.metrics import evaluate_scores
 from unfreeze.records import Metrics, ModelRecord, TrainOptions
 
@@ -62,13 +64,13 @@ def evaluate_labelled(
         notes.append(f"{n_seen} of {len(dataset)} pictures were trained or chosen on: the figures flatter the network.")
     stream = batches(dataset, np.arange(len(dataset)), network.spec, batch_size=options.batch_size)
     outputs = torch.from_numpy(predict_outputs(network, stream))
-    metrics = evaluate_scores(
-        record.task,
-        dataset.targets,
-        output_scores(outputs, record).numpy(),
-        decisions=output_scores(outputs, record, balanced=True).numpy(),
-        groups=dataset.groups,
+    scores, truth, groups = output_scores(outputs, record).numpy(), dataset.targets, dataset.groups
+    decisions = output_scores(outputs, record, balanced=True).numpy()
+    predictions = Predictions.decide(
+        scores, decisions=decisions, task=record.task, outputs=record.outputs, files=dataset.files
     )
+    metrics = evaluate_scores(record.task, truth, scores, decisions=decisions, groups=groups)
+    metrics |= conformal_metrics(record.task, truth, scores, predictions.predicted, record.conformal, groups=groups)
     return len(dataset), metrics, tuple(notes)
 
 

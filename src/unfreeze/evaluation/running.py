@@ -9,6 +9,7 @@ import torch
 
 from unfreeze.backbones import output_scores
 from unfreeze.evaluation.attribution import HeatMaps, explain_pictures
+from unfreeze.evaluation.conformal import conformal_metrics
 from unfreeze.evaluation.evidence import Explain, write_evidence
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.metrics import evaluate_scores
@@ -47,7 +48,8 @@ def evaluate_run(
         network: what draws heat maps of the pictures that evidence/ shows; None: there are none.
 
     Returns:
-        The metrics of both sides, with their 95% intervals.
+        The metrics of both sides, with their 95% intervals; on test also the coverage of prediction sets, if the
+        network has them.
     """
     indices = np.array([*split.val, *split.test], dtype=np.int64)
     raw = torch.from_numpy(outputs)
@@ -84,7 +86,19 @@ def evaluate_run(
         )
 
     n_val = len(split.val)
-    return RunMetrics(val=metrics(split.val, slice(0, n_val)), test=metrics(split.test, slice(n_val, None)))
+    test = predictions.of("test")
+    found = conformal_metrics(
+        dataset.task,
+        dataset.targets[list(split.test)],
+        test.scores,
+        test.predicted,
+        record.conformal,
+        groups=None if dataset.groups is None else [dataset.groups[i] for i in split.test],
+        seed=seed,
+    )
+    return RunMetrics(
+        val=metrics(split.val, slice(0, n_val)), test={**metrics(split.test, slice(n_val, None)), **found}
+    )
 
 
 def _explainer(network: Network, dataset: Dataset) -> Explain:

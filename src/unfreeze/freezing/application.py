@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from unfreeze.errors import PlanError
 from unfreeze.freezing.modes import module_modes
 from unfreeze.freezing.naming import parameters_by_name
 from unfreeze.freezing.optimizer import check_groups, set_rates
@@ -53,17 +54,25 @@ def apply_plan(
     Args:
         model: The network, also wrapped (DataParallel, DDP, torch.compile).
         plan: A plan for its layers.
-        optimizer: Made from `param_groups(model, plan)`; None leaves rates alone.
+        optimizer: Made from `param_groups(model, plan)`; None leaves rates alone, as a phase must whose solver takes
+            no steps.
         step: Optimizer steps since the training began.
         steps_per_epoch: Optimizer steps in one epoch.
         phase_epochs: Epochs that the finished phases really took, where they stopped early.
 
     Raises:
-        PlanError: the step lies beyond the plan, or model or optimizer are not what the plan was written for.
+        PlanError: the step lies beyond the plan, model or optimizer are not what the plan was written for, or no
+            optimizer's step can train the phase.
     """
     position = plan.position(step, steps_per_epoch=steps_per_epoch, phase_epochs=phase_epochs)
     state = plan.state(position, steps_per_epoch=steps_per_epoch)
     parameters = parameters_by_name(model, plan.layers)
+    phase = plan.phases[position.phase]
+    if optimizer is not None and not phase.takes_steps:
+        raise PlanError(
+            f'Phase "{phase.name}" is fitted by "{phase.solver}", which `unfreeze train` does by itself: the steps of '
+            'an optimizer cannot. In a loop of your own give the phase solver = "adamw" and a rate.'
+        )
     if optimizer is not None:
         check_groups(optimizer, plan, parameters)  # everything is checked before anything is written
     _write_gradients(parameters, plan, state)

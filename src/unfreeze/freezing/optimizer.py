@@ -20,7 +20,7 @@ def param_groups(model: nn.Module, plan: Plan) -> list[dict[str, Any]]:
 
     All groups are there from the first phase on, so that schedulers, `state_dict` and a resume always fit;
     what never trains is in none. Each has `params`, `name`, and the first phase's `lr` and `weight_decay`,
-    both 0 where it is frozen then; `apply_plan` sets them again at every step.
+    both 0 where it is frozen then or the phase has no rates; `apply_plan` sets them again at every step.
 
     Raises:
         PlanError: the model's parameters are not those of the plan's layers.
@@ -32,7 +32,7 @@ def param_groups(model: nn.Module, plan: Plan) -> list[dict[str, Any]]:
             "params": [parameters[unwrap(name)] for name in group.parameters],
             "name": group.name,
             "lr": group.lrs[0] or 0.0,
-            "weight_decay": decay if group.decays and group.lrs[0] is not None else 0.0,
+            "weight_decay": decay if group.decays and group.lrs[0] else 0.0,
         }
         for group in plan.param_groups
     ]

@@ -1,8 +1,9 @@
 """Metrics as pure functions on arrays: values, and 95% intervals that hold on small test sets. No torch."""
 
-from unfreeze.metrics.evaluating import evaluate_scores
+from unfreeze.metrics.coverage import evaluate_coverage
+from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
+from unfreeze.metrics.influence import heaviest_mistake, picture_influence
 from unfreeze.metrics.intervals import wilson
-from unfreeze.metrics.loading import load_ahead
 from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PRIMARY, check_metric, is_better
 from unfreeze.metrics.points import score
 
@@ -11,9 +12,13 @@ __all__ = [
     "METRICS",
     "PRIMARY",
     "check_metric",
+    "evaluate_coverage",
+    "evaluate_metric",
     "evaluate_scores",
+    "heaviest_mistake",
     "is_better",
-    "load_ahead",
+    "number_groups",
+    "picture_influence",
     "score",
     "wilson",
 ]

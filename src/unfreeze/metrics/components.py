@@ -13,7 +13,7 @@ from unfreeze.metrics.intervals import Component, Floats
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["COMPONENTS", "Components"]
+__all__ = ["COMPONENTS", "Components", "proportions"]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -40,6 +40,13 @@ def _mean(pairs: Iterable[tuple[Component, Floats]], n: int, *, shared: float = 
         parts.append(part)
         total += influence
     return Components(tuple(parts), total / max(1, len(parts)), shared)
+
+
+def proportions(right: Bools) -> Components:
+    """Return the mean of the shares that are right in each column of (n, k)."""
+    everyone = np.ones(len(right), dtype=bool)
+    columns = (_proportion(column.astype(np.float64), everyone) for column in right.T)
+    return _mean(columns, len(right), shared=right.shape[1])
 
 
 def _accuracy(truth: Ints, scores: Floats) -> Components:

@@ -25,7 +25,7 @@ from unfreeze.records import Interval, Metrics, TaskName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["evaluate_scores"]
+__all__ = ["evaluate_metric", "evaluate_scores", "number_groups"]
 
 Array = NDArray[Any]
 
@@ -36,10 +36,11 @@ def evaluate_scores(
     scores: Array,
     *,
     decisions: Array | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | NDArray[np.intp] | None = None,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> Metrics:
-    """Return every metric of the task with its 95% interval.
+    """Return metrics with their 95% intervals.
 
     The interval says how far the value could be off because the split holds only so many pictures (or groups
     of pictures); it does not know how another split or seed of the training would have done.
@@ -51,31 +52,48 @@ def evaluate_scores(
         decisions: see `score`.
         groups: (n,) what each picture belongs to (patient, item): such pictures succeed and fail together.
         seed: of the resampling behind the limits of losses and errors.
+        names: which of the task's metrics; None: all.
 
     Returns:
         By name. `value` is None where the metric is not defined on these pictures (one class only for auroc,
         constant targets for r2); `low` and `high` are None where there is a value but too little to judge it
         by (one group, errors that are all alike).
     """
-    real = np.asarray(truth)
     probable = np.asarray(scores, dtype=np.float64)
     decided = None if decisions is None else np.asarray(decisions, dtype=np.float64)
-    clusters = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    found: Metrics = {}
-    for name in METRICS[task]:
-        values = read_by(name, probable, decided)
-        value = score(name, real, values)
-        if math.isnan(value):
-            found[name] = Interval(value=None, low=None, high=None)
-            continue
-        limits = _limits(name, real, values, clusters=clusters, seed=seed)
-        low, high = limits if limits is not None else (None, None)
-        found[name] = Interval(
-            value=value,
-            low=None if low is None else min(low, value),  # rounding must not part a value from its limits
-            high=None if high is None else max(high, value),
-        )
-    return found
+    clusters = number_groups(groups)
+    return {
+        name: evaluate_metric(name, truth, read_by(name, probable, decided), clusters=clusters, seed=seed)
+        for name in (METRICS[task] if names is None else names)
+    }
+
+
+def evaluate_metric(name: str, truth: Array, scores: Array, *, clusters: Clusters = None, seed: int = 0) -> Interval:
+    """Return one metric with its 95% interval.
+
+    Args:
+        name: a metric of `METRICS`.
+        truth: see `evaluate_scores`.
+        scores: what this metric reads: those that decide, if it counts decisions, else the probabilities.
+        clusters: the pictures' groups, as `number_groups` gives them.
+        seed: see `evaluate_scores`.
+    """
+    real, values = np.asarray(truth), np.asarray(scores, dtype=np.float64)
+    value = score(name, real, values)
+    if math.isnan(value):
+        return Interval(value=None, low=None, high=None)
+    limits = _limits(name, real, values, clusters=clusters, seed=seed)
+    low, high = limits if limits is not None else (None, None)
+    return Interval(
+        value=value,
+        low=None if low is None else min(low, value),  # rounding must not part a value from its limits
+        high=None if high is None else max(high, value),
+    )
+
+
+def number_groups(groups: Sequence[str] | Array | None) -> Clusters:
+    """Return the number of each picture's group (n,), or None where each picture is its own."""
+    return None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
 def _limits(name: str, truth: Array, scores: Floats, *, clusters: Clusters, seed: int) -> Limits | None:

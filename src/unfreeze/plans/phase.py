@@ -10,7 +10,7 @@ __all__ = ["NormMode", "Phase", "PhaseOptions", "PlanSettings", "Schedule", "Sol
 
 Schedule = Literal["constant", "cosine", "one-cycle"]
 NormMode = Literal["eval", "train", "frozen"]
-Solver = Literal["adamw", "sgd"]
+Solver = Literal["adamw", "sgd", "lbfgs"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Phase:
 
     Attributes:
         name: Shown in progress and reports; unique in a plan.
-        epochs: Passes over the training images.
+        epochs: Passes over the training images; with `lbfgs`, strengths of the L2 penalty, from strong to weak.
         train: Selectors; what they mean together trains, everything else is frozen.
-        lr: The head's peak rate, and everybody's where `layer_decay` is 1.
+        lr: The head's peak rate, and everybody's where `layer_decay` is 1; None with `lbfgs`, which has no rate.
         layer_decay: A layer group's rate is lr x layer_decay ^ (layer groups between it and the head).
         rates: Absolute peak rates by selector, which win over decay; the last match wins.
         schedule: How rates run over the phase, each reaching its peak (see `unfreeze.plans.schedules`).
@@ -29,14 +29,15 @@ class Phase:
         norm: Norm layers in what trains: `eval` uses the stored statistics and trains scale and shift,
             `train` also updates the statistics, `frozen` trains neither.
         weight_decay: Decoupled in AdamW; biases, norm layers, tokens and tables are left alone.
-        solver: The optimizer's kind, the same in all phases.
+        solver: `adamw` or `sgd`, the same in all phases that train by steps; or `lbfgs`, which fits a linear head
+            to all training pictures at once, by L-BFGS.
         patience: Epochs without a better validation metric after which the phase ends; None: never.
     """
 
     name: str
     epochs: int
     train: tuple[str, ...]
-    lr: float
+    lr: float | None = None
     layer_decay: float = 1.0
     rates: Mapping[str, float] = field(default_factory=dict, hash=False)
     schedule: Schedule = "one-cycle"
@@ -45,6 +46,11 @@ class Phase:
     weight_decay: float = 0.01
     solver: Solver = "adamw"
     patience: int | None = None
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether it trains by the steps of an optimizer, at rates; `lbfgs` does not."""
+        return self.solver != "lbfgs"
 
 
 class PhaseOptions(TypedDict, total=False):

@@ -29,7 +29,7 @@ class Position(NamedTuple):
 class ParamGroup:
     """Parameters that share a layer group, their rates in every phase, and whether weight decay applies.
 
-    `lrs` holds the peak rate of each phase, None where the group is frozen.
+    `lrs` holds the peak rate of each phase: None where the group is frozen, 0 where a solver without rates trains it.
     """
 
     name: str
@@ -46,8 +46,8 @@ class PlanState:
         phase: The phase's index.
         name: The phase's name.
         step: Optimizer steps taken in the phase.
-        lrs: Rates of `Plan.param_groups`, in their order; 0.0 where frozen.
-        weight_decays: Weight decays of the same; 0.0 where frozen.
+        lrs: Rates of `Plan.param_groups`, in their order; 0.0 where frozen, and where the solver has no rates.
+        weight_decays: Weight decays of the same; 0.0 in the same places.
         trained_leaves: Names of the leaves that train.
         trained_parameters: Full names of the parameters that train.
         norm: The mode of norm layers in what trains.
@@ -176,7 +176,7 @@ class Plan:
         share = rate_share(phase.schedule, position.step, n_steps=n_steps, warmup=phase.warmup)
         peaks = [group.lrs[position.phase] for group in self.param_groups]
         decays = (
-            phase.weight_decay if group.decays and peak is not None else 0.0
+            phase.weight_decay if group.decays and peak else 0.0
             for group, peak in zip(self.param_groups, peaks, strict=True)
         )
         return PlanState(

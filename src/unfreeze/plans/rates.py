@@ -19,13 +19,15 @@ def trained_leaves(layers: Layers, phase: Phase) -> frozenset[str]:
 
 
 def peak_lrs(layers: Layers, phase: Phase) -> Mapping[str, float]:
-    """Return each trained leaf's peak rate.
+    """Return each trained leaf's peak rate; 0 in a phase that has no rates, because its solver takes no steps.
 
     It is the last of `rates` that selects the leaf, else lr x layer_decay ^ distance from the head.
     Layer-wise decay follows ELECTRA (Clark et al. 2020) and BEiT (Bao et al. 2021), absolute rates by name
     the discriminative rates of ULMFiT (Howard & Ruder 2018).
     """
     trained = trained_leaves(layers, phase)
+    if phase.lr is None:
+        return dict.fromkeys(trained, 0.0)
     lrs = {
         leaf.name: phase.lr * phase.layer_decay ** layers.distance(group.name)
         for group in layers.groups

@@ -14,7 +14,8 @@ N_BYTES = 4  # of one fp32 number
 STATES: dict[Solver, int] = {
     "adamw": 2,
     "sgd": 1,
-}  # numbers kept per trained weight: two moments, or momentum
+    "lbfgs": 40,
+}  # numbers kept per trained weight: two moments, momentum, or ten pairs (step, difference of gradients) in float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,11 @@ class PhaseSummary:
         n_groups: Layer groups that train in part or whole.
         n_trained: Weights that train.
         n_parameters: Weights of the network.
-        min_lr: The lowest peak rate.
+        min_lr: The lowest peak rate; 0 where the solver has none.
         max_lr: The highest peak rate.
         norm: The norm mode of what trains.
         schedule: How rates run.
+        solver: What trains: an optimizer's steps, or L-BFGS.
         cached_share: Share of a forward pass's multiply-adds before the first layer that trains, which can
             be computed once; None where multiply-adds were not measured.
         n_bytes: An estimate of the memory that a training step needs, in bytes of fp32: all weights, the
@@ -53,6 +55,7 @@ class PhaseSummary:
     max_lr: float
     norm: NormMode
     schedule: Schedule
+    solver: Solver
     cached_share: float | None
     n_bytes: int
 
@@ -83,6 +86,7 @@ def _summarise_phase(plan: Plan, index: int, batch_size: int) -> PhaseSummary:
         max_lr=max(lrs.values()),
         norm=phase.norm,
         schedule=phase.schedule,
+        solver=phase.solver,
         cached_share=sum(leaf.macs for leaf in prefix) / n_macs if n_macs else None,
         n_bytes=N_BYTES * (n_weights + n_outputs),
     )

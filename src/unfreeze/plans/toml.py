@@ -12,7 +12,7 @@ import tomli_w
 
 from unfreeze.errors import PlanError, did_you_mean, raise_together
 from unfreeze.layers import Layers
-from unfreeze.plans.checks import find_problems
+from unfreeze.plans.checks import STEP_KEYS, find_problems, without_meaning
 from unfreeze.plans.phase import Phase, PlanSettings
 from unfreeze.plans.plan import Plan
 
@@ -100,7 +100,11 @@ def _read_phases(tables: Any, problems: list[str]) -> Iterator[Phase | None]:
         where = f'Phase {number} ("{name}"): ' if isinstance(name, str) else f"Phase {number}: "
         n_before = len(problems)
         values = _read_table(table, PHASE, known=list(PHASE), where=where, problems=problems)
-        problems += [f'{where}"{key}" is missing: {PHASE[key].words}.' for key in REQUIRED if key not in table]
+        needed = REQUIRED if table.get("solver") == "lbfgs" else (*REQUIRED, "lr")
+        problems += [f'{where}"{key}" is missing: {PHASE[key].words}.' for key in needed if key not in table]
+        said = [key for key in STEP_KEYS if key in table]
+        if table.get("solver") == "lbfgs" and said:  # also those that say no more than the default does
+            problems.append(where + without_meaning("lbfgs", said))
         yield Phase(**values) if len(problems) == n_before else None
 
 
@@ -126,6 +130,8 @@ def _format_phase(phase: Phase) -> dict[str, Any]:
     table = _said(phase)
     table["train"] = phase.train[0] if len(phase.train) == 1 else list(phase.train)
     rates = table.pop("rates")
+    if not phase.takes_steps:
+        return {key: value for key, value in table.items() if key not in STEP_KEYS}
     return {**table, "rates": dict(rates)} if rates else table
 
 

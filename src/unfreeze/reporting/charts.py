@@ -68,12 +68,20 @@ def loss_chart(history: Sequence[Row]) -> Chart:
 
 
 def rate_chart(history: Sequence[Row]) -> Chart:
-    """Return the head's learning rate and the lowest of any layer at the end of each epoch."""
+    """Return the head's learning rate and the lowest of any layer at the end of each epoch.
+
+    Epochs of a solver without rates have the strength of their L2 penalty instead, on the same logarithmic axis.
+    """
+    rates = [row["lr_head"] or None for row in history]
     lowest = [min(row["lrs"].values(), default=None) for row in history]
-    series = [_Series("head", [row["lr_head"] for row in history], "s1")]
-    if lowest != series[0].values:
+    penalties = [row.get("l2") for row in history]
+    series = [_Series("head", rates, "s1")] if any(rates) and not all(penalties) else []
+    if series and lowest != rates:
         series.append(_Series("lowest layer", lowest, "s2"))
-    return _curves("Learning rate at the end of each epoch", history, series, form=rate, log=True)
+    if any(penalties):
+        series.append(_Series("L2 penalty", penalties, "s3"))
+    title = "L2 penalty in each epoch" if all(penalties) else "Learning rate at the end of each epoch"
+    return _curves(title, history, series, form=rate, log=True)
 
 
 def freeze_chart(history: Sequence[Row], layers: Sequence[LayerRecord]) -> Chart:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unfreeze.errors import RunError
 from unfreeze.options import phase_augment
 from unfreeze.records import write_text
+from unfreeze.reporting.calibration import calibration_limits, calibration_methods, calibration_references
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval, rate
 
@@ -22,12 +23,16 @@ __all__ = ["write_methods"]
 REFERENCES = {
     "timm": "Wightman, R. PyTorch Image Models. 2019. doi:10.5281/zenodo.4414861",
     "ulmfit": "Howard, J., Ruder, S. Universal language model fine-tuning for text classification. ACL 2018.",
+    "head2toe": "Evci, U. et al. Head2Toe: utilizing intermediate representations for better transfer learning. "
+    "ICML 2022.",
     "lp-ft": "Kumar, A. et al. Fine-tuning can distort pretrained features and underperform out-of-distribution. "
     "ICLR 2022.",
     "decay": "Clark, K. et al. ELECTRA: pre-training text encoders as discriminators rather than generators. "
     "ICLR 2020 (layer-wise decay of the learning rate).",
     "norm": "Frankle, J. et al. Training BatchNorm and only BatchNorm. ICLR 2021.",
     "adamw": "Loshchilov, I., Hutter, F. Decoupled weight decay regularization. ICLR 2019.",
+    "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained "
+    "optimization. ACM Trans. Math. Softw. 23, 1997.",
     "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
     "learning rates. 2018.",
     "wilson": "Wilson, E. B. Probable inference, the law of succession, and statistical inference. "
@@ -36,6 +41,11 @@ REFERENCES = {
     "newcombe": "Newcombe, R. G. Confidence intervals for an effect size measure based on the Mann-Whitney "
     "statistic, part 2. Stat. Med. 25, 2006.",
     "bootstrap-t": "Hall, P. Theoretical comparison of bootstrap confidence intervals. Ann. Stat. 16, 1988.",
+    "lac": "Sadinle, M., Lei, J., Wasserman, L. Least ambiguous set-valued classifiers with bounded error levels. "
+    "J. Am. Stat. Assoc. 114, 2019.",
+    "conformal": "Lei, J. et al. Distribution-free predictive inference for regression. J. Am. Stat. Assoc. 113, 2018.",
+    "conformal-groups": "Lee, Y., Barber, R. F., Willett, R. Distribution-free inference with hierarchical data. "
+    "arXiv:2306.06342, 2023.",
     "ece": "Guo, C. et al. On calibration of modern neural networks. ICML 2017.",
 }
 OF_STRATEGY = {
@@ -147,22 +157,26 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     modes = {p["norm"] for p in planned if p.get("norm") in NORM_MODES}
     if len(modes) == 1:
         yield f"Frozen layers were in inference mode; {NORM_MODES[modes.pop()]}."
-    solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}.get(
-        next((p["solver"] for p in planned if "solver" in p), config.solver or "adamw"), "AdamW"
-    )
-    extras = [f"batches of {config.batch_size}", _augmentation(contents)]
+    extras = [_augmentation(contents)]
     if config.views is not None and config.views > 1:
         extras.append(f"{config.views} fixed views of each picture, one of them unvaried")
     if config.balance != "none":
         extras.append({"weights": "class weights", "sampling": "class-balanced sampling"}[config.balance])
     if config.label_smoothing:
         extras.append(f"label smoothing {config.label_smoothing:g}")
-    if config.clip is not None:
-        extras.append(f"gradients clipped to norm {config.clip:g}")
-    yield f"We used {solver}, {_listed(extras)}, in {record.precision} on {record.device}."
+    stepping = [p.get("solver", "adamw") for p in planned if p.get("solver") != "lbfgs"]
+    if stepping or not planned:
+        solver = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9"}[
+            (stepping or [config.solver or "adamw"])[0]
+        ]
+        extras = [solver, f"batches of {config.batch_size}", *extras]
+        if config.clip is not None:
+            extras.append(f"gradients clipped to norm {config.clip:g}")
+    yield f"We used {_listed(extras)}, in {record.precision} on {record.device}."
     if record.cache.hit_ratio is not None:
         yield f"What frozen layers give was computed once for each view of a picture ({record.engine}, fp32)."
     yield f"The epoch with the best {METRIC_NAMES[record.primary_metric]} on validation was kept."
+    yield from calibration_methods(contents)
 
 
 def _augmentation(contents: Contents) -> str:
@@ -189,6 +203,8 @@ def _phase(contents: Contents, index: int, phase: PhaseRecord, planned: dict[str
     epochs = f"{phase.epochs_run} epoch{'s' if phase.epochs_run != 1 else ''}"
     if phase.epochs_run < phase.epochs_planned:
         epochs += f" of {phase.epochs_planned}, stopped early"
+    if phase.l2 is not None:
+        return _fit(contents, phase, f"{lead} fitted {what}")
     text = f"{lead} updated {what} for {epochs}"
     if rates:
         text += f" at peak learning rates of {' to '.join(dict.fromkeys((rate(rates[0]), rate(rates[-1]))))}"
@@ -196,6 +212,16 @@ def _phase(contents: Contents, index: int, phase: PhaseRecord, planned: dict[str
     if "weight_decay" in planned:
         details.append(f"weight decay {planned['weight_decay']:g}")
     return text + (f" ({', '.join(details)})." if details else ".")
+
+
+def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
+    """Say how a head was fitted at once, and which strength of the penalty was chosen."""
+    tried = [row["l2"] for row in contents.history if row["phase"] == phase.name]
+    strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
+    return (
+        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised "
+        f"features ({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
+    )
 
 
 def _results(contents: Contents) -> Iterator[str]:
@@ -237,8 +263,7 @@ def _limits(contents: Contents) -> Iterator[str]:
             "No groups were named: pictures of one patient, item or scene on both sides of the split would make every "
             "figure too good, and intervals too narrow."
         )
-    if contents.task == "classification":
-        yield "Probabilities were not calibrated afterwards; expected calibration error depends on its 15 bins."
+    yield from calibration_limits(contents)
     if record.config.balance != "none":
         yield "Training was balanced over classes; the probabilities were set back to the natural frequencies."
     if record.weights.kind != "random":
@@ -253,16 +278,19 @@ def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     yield "timm"
     if config.plan is None and config.strategy in OF_STRATEGY:
         yield OF_STRATEGY[config.strategy]
+    if contents.model is not None and contents.model.features == "stages":
+        yield "head2toe"
     phases = plan.get("phase", [])
-    if not phases or phases[0].get("solver", "adamw") == "adamw":
-        yield "adamw"
+    solvers = {phase.get("solver", "adamw") for phase in phases} or {"adamw"}
+    yield from (solver for solver in ("adamw", "lbfgs") if solver in solvers)
     if any(phase.get("schedule") == "one-cycle" for phase in phases):
         yield "one-cycle"
-    yield from {
+    of_task = {
         "classification": ("wilson", "mover", "newcombe", "bootstrap-t", "ece"),
         "multilabel": ("mover",),
         "regression": ("bootstrap-t",),
     }[contents.task]
+    yield from dict.fromkeys((*of_task, *calibration_references(contents)))
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unfreeze.records import write_text
 from unfreeze.reporting.confidence import confidence_sentences, reliability
+from unfreeze.reporting.calibration import calibration_sentence
 from unfreeze.reporting.charts import (
     Chart,
     freeze_chart,
@@ -72,6 +73,7 @@ def _page(contents: Contents) -> dict[str, Any]:
         "task": TASKS[task],
         "task_name": task,
         "output_word": OUTPUTS[task],
+        "calibration": calibration_sentence(record),
         "metrics": metric_table(record.metrics.val, record.metrics.test),
         "commands": _commands(contents),
         "methods": _text(contents.directory / "methods.txt"),

@@ -21,6 +21,8 @@ METRIC_NAMES = {
     "log_loss": "log loss",
     "ece": "calibration error",
     "auroc": "AUROC",
+    "coverage": "coverage",
+    "set_size": "mean set size",
     "map": "mean average precision",
     "f1_micro": "micro F1",
     "f1_macro": "macro F1",
@@ -35,6 +37,8 @@ METRIC_NOTES = {
     "log_loss": "surprise at the truth; lower is better, and being surely wrong costs most",
     "ece": "how far the stated confidence is from the share right; lower is better",
     "auroc": "chance that a picture of a class scores above one of another class",
+    "coverage": "how often the prediction set (or interval) holds the truth",
+    "set_size": "classes in a prediction set; 1 is best",
     "map": "mean over labels of the precision at every picture found",
     "f1_micro": "balance between finding all labels and finding only true ones",
     "f1_macro": "the same per label, then averaged",
@@ -42,7 +46,7 @@ METRIC_NOTES = {
     "rmse": "the same with large errors counting more; lower is better",
     "r2": "share of the targets' spread that is explained; 0 is what their mean would reach",
 }
-PERCENTAGES = frozenset({"accuracy", "balanced_accuracy"})
+PERCENTAGES = frozenset({"accuracy", "balanced_accuracy", "coverage"})
 MINUTE, HOUR = 60, 3600
 
 

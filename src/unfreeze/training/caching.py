@@ -111,11 +111,11 @@ class CachedFeeder:
             self.notes[text] = None
             self.progress.note(text)
 
-    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
+    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None], at_once: bool = False) -> Feed:
         """Return the feed of a phase; see `Feeder.feed`."""
         began = time.monotonic()
         self._last = None  # its activations make room for those of this phase
-        rows = self._rows(epochs, head_alone=head_alone)
+        rows = self._rows(epochs, head_alone=head_alone, at_once=at_once)
         split = split_network(
             self.network,
             self._example(),
@@ -152,10 +152,13 @@ class CachedFeeder:
         dataset, memory = self.data.dataset, self.data.memory
         return PictureFeed(self.network, dataset, self.settings, memory=memory, head_alone=head_alone)
 
-    def _rows(self, epochs: range, *, head_alone: bool) -> dict[Augment, list[Row]]:
+    def _rows(self, epochs: range, *, head_alone: bool, at_once: bool) -> dict[Augment, list[Row]]:
         """Return which (picture, view) a phase needs, by how views vary."""
         train, held_out = self.settings.train, (*self.data.split.val, *self.data.split.test)
         wanted: dict[Augment, dict[Row, None]] = {"none": dict.fromkeys((index, 0) for index in held_out)}
+        if at_once:
+            wanted["none"].update(dict.fromkeys((index, 0) for index in train))
+            return {"none": list(wanted["none"])}
         for epoch in epochs:
             augment = self.settings.augment_of(epoch, head_alone=head_alone)
             view = 0 if augment == "none" else self.settings.view(epoch)

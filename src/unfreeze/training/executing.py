@@ -14,7 +14,7 @@ import numpy as np
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
-from unfreeze.evaluation import evaluate_run, predict_outputs, read_predictions
+from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs, read_predictions
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment
 from unfreeze.plans import Plan
@@ -87,9 +87,8 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
             cursor = _fine_tune(setup, settings, feeder, progress, interrupt, resume=resume)
         progress.stage("Evaluating")
         evaluating = time.monotonic()
-        save_network(setup.network, out)
         write_json(out / "layers.json", cursor.layers)
-        metrics = _evaluate(setup, feeder.final())
+        metrics, calibration = _evaluate(setup, feeder.final())
     except (InterruptedRunError, KeyboardInterrupt):
         update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
@@ -107,11 +106,12 @@ def _execute(setup: Setup, record: RunRecord, progress: Progress, *, resume: boo
     )
     timing = _with_total(timing, began)
     diverged = _divergence(setup, cursor)
-    notes = (*record.notes, *feeder.notes, *diverged)
-    for note in diverged:
+    notes = (*record.notes, *feeder.notes, *diverged, *calibration.notes)
+    for note in (*diverged, *calibration.notes):
         progress.note(note)
     update(
         out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
+        calibration=calibration.record,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
     return out
@@ -183,18 +183,19 @@ def _fine_tune(
     )  # fmt: skip
 
 
-def _evaluate(setup: Setup, feed: Feed) -> RunMetrics:
-    """Evaluate the finished network on validation and test; leave predictions.csv and evidence/."""
-    data, network, seed = setup.data, setup.network, setup.options.seed
-    held_out = (*data.split.val, *data.split.test)
-    outputs = predict_outputs(feed.model, feed.evaluation(held_out), device=setup.device.torch_device)
-    metrics = evaluate_run(
-        outputs, network.record, data.dataset, data.split, directory=setup.out, seed=seed, network=network
-    )
-    predictions = read_predictions(setup.out / "predictions.csv", task=data.dataset.task, outputs=data.dataset.outputs)
-    features = feed.features(len(data.dataset)) if isinstance(feed, CachedFeed) else None
-    write_data_evidence(setup.out, data, predictions, features, setup.options)
-    return metrics
+def _evaluate(setup: Setup, feed: Feed) -> tuple[RunMetrics, Calibration]:
+    """Calibrate the finished network, save it, and evaluate it; leave predictions.csv and evidence/."""
+    data, network, options = setup.data, setup.network, setup.options
+    split, dataset, seed = data.split, data.dataset, options.seed
+    outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
+    calibration = calibrate_run(outputs, network.record, dataset, split, level=options.conformal, seed=seed)
+    network.record = calibration.model
+    save_network(network, setup.out)
+    metrics = evaluate_run(outputs, network.record, dataset, split, directory=setup.out, seed=seed, network=network)
+    predictions = read_predictions(setup.out / "predictions.csv", task=dataset.task, outputs=dataset.outputs)
+    features = feed.features(len(dataset)) if isinstance(feed, CachedFeed) else None
+    write_data_evidence(setup.out, data, predictions, features, options)
+    return metrics, calibration
 
 
 def train_targets(data: StudiedData) -> np.ndarray:

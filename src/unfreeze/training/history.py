@@ -31,12 +31,12 @@ class History:
                 file.truncate(n_bytes)
 
     def append(self, info: EpochInfo, *, plan: Plan, phase: int, optimizer: torch.optim.Optimizer) -> int:
-        """Add an epoch with the rates that the optimizer held at its end; return the file's size in bytes."""
-        lrs = {
-            spec.name: group["lr"]
-            for spec, group in zip(plan.param_groups, optimizer.param_groups, strict=True)
-            if group["lr"] > 0
-        }
+        """Add an epoch with the rates that the optimizer held at its end; return the file's size in bytes.
+
+        An epoch of a solver without rates has the strength of its L2 penalty instead, as `l2`.
+        """
+        groups = zip(plan.param_groups, optimizer.param_groups, strict=True)
+        held = {spec.name: group["lr"] for spec, group in groups if group["lr"] > 0}
         row = {
             "epoch": info.epoch,
             "phase": info.phase,
@@ -44,11 +44,13 @@ class History:
             "train_loss": _finite(info.train_loss),
             "val_loss": _finite(info.val_loss),
             "lr_head": info.lr,
-            "lrs": lrs,
+            "lrs": held if info.l2 is None else {},
             "metrics": {name: _finite(value) for name, value in info.metrics.items()},
             "seconds": round(info.seconds, 3),
             "best": info.best,
         }
+        if info.l2 is not None:
+            row["l2"] = info.l2
         with self.path.open("ab") as file:
             file.write(msgspec.json.encode(row) + b"\n")
         return self.path.stat().st_size

@@ -31,6 +31,7 @@ from unfreeze.data import (
 from unfreeze.data.memory import ViewMemory
 from unfreeze.data.spec import InputSpec
 from unfreeze.errors import DataError
+from unfreeze.options import FROZEN_STRATEGIES, solver_of
 from unfreeze.plans import Plan, PlanSettings, make_plan
 from unfreeze.records import DataRecord, TrainOptions
 from unfreeze.training.progress import Progress
@@ -164,8 +165,8 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
         options.strategy,
         layers,
         epochs=options.epochs,
-        lr=options.lr or default_lr(options),
-        solver=options.solver or "adamw",
+        lr=default_lr(options) if options.lr is None else options.lr,
+        solver=solver_of(options),
         patience=options.patience,
         settings=_plan_settings(options),
     )
@@ -178,11 +179,15 @@ def _plan_settings(options: TrainOptions) -> PlanSettings:
     return PlanSettings(model=options.model, **said)
 
 
-def default_lr(options: TrainOptions) -> float:
+def default_lr(options: TrainOptions) -> float | None:
     """Return the head's rate where none is given.
 
-    1e-2 for SGD; for AdamW 3e-3 where the head alone trains (docs/adr/0014), else 1e-3, the classic recipes' rate.
+    None for L-BFGS, which has none; 1e-2 for SGD; for AdamW 3e-3 where the head alone trains (docs/adr/0014), else
+    1e-3, the classic recipes' rate.
     """
-    if options.solver == "sgd":
-        return 1e-2
-    return 3e-3 if options.strategy == "head" else 1e-3
+    match solver_of(options):
+        case "lbfgs":
+            return None
+        case "sgd":
+            return 1e-2
+    return 3e-3 if options.strategy in FROZEN_STRATEGIES else 1e-3

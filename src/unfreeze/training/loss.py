@@ -72,14 +72,27 @@ def loss_function(
     quadratic within one standard deviation, linear beyond, so that single wrong labels do not rule.
     """
     weight = None if weights is None else torch.as_tensor(weights, dtype=torch.float32, device=device)
-    if task == "classification":
-        return lambda outputs, targets: F.cross_entropy(
-            outputs.float(), targets, weight=weight, label_smoothing=label_smoothing
-        )
-    if task == "multilabel":
-        return lambda outputs, targets: F.binary_cross_entropy_with_logits(
-            outputs.float(), targets * (1 - label_smoothing) + label_smoothing / 2, pos_weight=weight
-        )
     mean = torch.tensor(target_mean, dtype=torch.float32, device=device)
     std = torch.tensor(target_std, dtype=torch.float32, device=device)
-    return lambda outputs, targets: F.smooth_l1_loss(outputs.float(), (targets - mean) / std)
+
+    def of_classes(outputs: Tensor, targets: Tensor) -> Tensor:
+        logits = _precise(outputs)
+        by_class = None if weight is None else weight.to(logits.dtype)
+        return F.cross_entropy(logits, targets, weight=by_class, label_smoothing=label_smoothing)
+
+    def of_labels(outputs: Tensor, targets: Tensor) -> Tensor:
+        logits = _precise(outputs)
+        by_label = None if weight is None else weight.to(logits.dtype)
+        smoothed = (targets * (1 - label_smoothing) + label_smoothing / 2).to(logits.dtype)
+        return F.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=by_label)
+
+    def of_values(outputs: Tensor, targets: Tensor) -> Tensor:
+        values = _precise(outputs)
+        return F.smooth_l1_loss(values, ((targets - mean) / std).to(values.dtype))
+
+    return {"classification": of_classes, "multilabel": of_labels, "regression": of_values}[task]
+
+
+def _precise(outputs: Tensor) -> Tensor:
+    """Return outputs in float32, or in float64 where they are."""
+    return outputs if outputs.dtype == torch.float64 else outputs.float()

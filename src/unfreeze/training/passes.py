@@ -30,7 +30,6 @@ from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, choose_engines, open_engine
 from unfreeze.frontier import Split
-from unfreeze.metrics import load_ahead
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress
@@ -226,7 +225,6 @@ class Passes:
             for note in opened.notes:
                 self.context.note(note)
             self.engine = opened.engine
-            load_ahead()  # while this thread waits for the engine; earlier the two would fight for the interpreter
             if opened.engine.name != self.engine_name:
                 self.engine_name = opened.engine.name
                 raise _OtherEngineError

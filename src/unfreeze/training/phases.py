@@ -9,14 +9,16 @@ import torch
 
 from unfreeze.errors import FailedError
 from unfreeze.layers import LayerGroup, strip_wrappers
-from unfreeze.plans import Plan
-from unfreeze.records import LayerRecord
+from unfreeze.plans import Phase, Plan
+from unfreeze.records import LayerRecord, PhaseRecord
+from unfreeze.training.checkpoint import Cursor
+from unfreeze.training.lbfgs import l2_strengths
 from unfreeze.training.progress import PhaseInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["assert_frozen", "layer_records", "phase_info"]
+__all__ = ["assert_frozen", "layer_records", "phase_info", "phase_record"]
 
 
 class _Settings(Protocol):
@@ -45,6 +47,7 @@ def phase_info(plan: Plan, index: int, settings: _Settings) -> PhaseInfo:
         trained=groups[0] if len(groups) == 1 else f"{groups[0]} … {groups[-1]}",
         lr_min=min(lrs.values()),
         lr_max=max(lrs.values()),
+        solver=phase.solver,
         norm=phase.norm,
         metric=settings.metric,
     )
@@ -80,13 +83,30 @@ def layer_records(
             trained=any(leaf.name in trained for leaf in group.leaves),
             n_parameters=sum(p.n_elements for leaf in group.leaves for p in leaf.parameters),
             n_trained=sum(p.n_elements for leaf in group.leaves if leaf.name in trained for p in leaf.parameters),
-            lrs=tuple(sorted({lrs[leaf.name] for leaf in group.leaves if leaf.name in trained})),
+            lrs=tuple(sorted({lrs[leaf.name] for leaf in group.leaves if lrs.get(leaf.name)})),
             norm=_norm_mode(plan, index, group),
             sha256_before=before[group.name],
             sha256_after=after[group.name],
             distance=_distance(group, began, ended),
         )
         for group in plan.layers.groups
+    )
+
+
+def phase_record(phase: Phase, cursor: Cursor, layers: Sequence[LayerRecord], *, n_epochs: int) -> PhaseRecord:
+    """Record how a phase went; the cursor stands at its end, after `n_epochs`."""
+    best = None if cursor.phase_best is None else cursor.phase_best.epoch
+    l2 = None
+    if best is not None and not phase.takes_steps:
+        l2 = l2_strengths(phase.epochs)[best - sum(cursor.phase_epochs)]
+    return PhaseRecord(
+        name=phase.name,
+        epochs_planned=phase.epochs,
+        epochs_run=n_epochs,
+        best_epoch=best,
+        l2=l2,
+        n_trained=sum(layer.n_trained for layer in layers),
+        seconds=round(cursor.phase_seconds, 3),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from unfreeze.plans import Solver
+
 __all__ = ["EpochInfo", "PhaseInfo", "Progress", "Silent", "StepInfo"]
 
 
@@ -20,8 +22,9 @@ class PhaseInfo:
     n_trained: int  # parameters that train
     n_parameters: int
     trained: str  # the trained layer groups in words: "layer4.0 … head"
-    lr_min: float  # smallest and largest peak rate among the trained groups
+    lr_min: float  # smallest and largest peak rate among the trained groups; 0 where the solver has none
     lr_max: float
+    solver: Solver = "adamw"
     norm: str
     metric: str  # name of the metric that picks the best epoch
 
@@ -50,8 +53,9 @@ class EpochInfo:
     metric: str
     value: float
     best: bool  # whether it is the best epoch so far
-    lr: float
+    lr: float | None  # None where the solver has no rate
     seconds: float
+    l2: float | None = None  # the strength of the L2 penalty at which a solver without rates fitted the head
     metrics: dict[str, float] = field(default_factory=dict)
 
 

@@ -9,9 +9,9 @@ import msgspec
 
 from unfreeze.backbones import input_spec, load_network, model_layers, native_size
 from unfreeze.cache import ActivationCache
-from unfreeze.errors import RunError
+from unfreeze.errors import ConfigError, RunError, raise_together
 from unfreeze.metrics import PRIMARY, check_metric
-from unfreeze.options import check_options
+from unfreeze.options import FROZEN_STRATEGIES, check_options, solver_problems
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json
 from unfreeze.training.device import Device
@@ -20,7 +20,7 @@ from unfreeze.training.executing import Setup, execute, train_targets
 from unfreeze.training.inputs import StudiedData, open_data, plan_from_options, study_data
 from unfreeze.training.loss import prior_shift
 from unfreeze.training.progress import Progress
-from unfreeze.training.settings import FROZEN_STRATEGIES, architecture_of, settled, weights_of
+from unfreeze.training.settings import architecture_of, settled, weights_of
 
 __all__ = ["resume_run", "train_run"]
 
@@ -54,6 +54,8 @@ def train_run(
     check_options(msgspec.structs.replace(options, task=dataset.task))
     check_metric(options.metric, task=dataset.task)
     plan = plan_from_options(options, n_outputs=len(dataset.outputs), architecture=architecture)
+    solvers = [phase.solver for phase in plan.phases]
+    raise_together(tuple(solver_problems(options, solvers=solvers, given=given)), ConfigError)
     for note in _plan_notes(options, plan):
         progress.note(note)
     data = study_data(path, dataset, options, progress, spec=input_spec(architecture, size=options.size))

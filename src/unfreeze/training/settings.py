@@ -12,15 +12,13 @@ import msgspec
 
 from unfreeze.backbones import check_model_name, probe_size
 from unfreeze.errors import UnfreezeError, raise_together
-from unfreeze.options import option_problems
+from unfreeze.options import FROZEN_STRATEGIES, option_problems
 from unfreeze.plans import read_settings
 from unfreeze.records import ModelRecord, TrainOptions, read_json
 from unfreeze.training.device import device_problem
 from unfreeze.training.directory import out_problem
 
-__all__ = ["FROZEN_STRATEGIES", "architecture_of", "settled", "weights_of"]
-
-FROZEN_STRATEGIES = frozenset({"head", "head2toe"})  # under which nothing but the head ever trains
+__all__ = ["architecture_of", "settled", "weights_of"]
 
 
 def settled(

@@ -65,6 +65,18 @@ class TrainingState:
         """Replace fields of the cursor."""
         self.cursor = msgspec.structs.replace(self.cursor, **changes)
 
+    def count(self, *, steps: int, loss: float, n: int, seconds: float) -> None:
+        """Move the cursor on by optimizer steps, the mean loss of their `n` pictures, and the time that they took."""
+        cursor = self.cursor
+        self.advance(
+            step=cursor.step + steps,
+            loss_sum=cursor.loss_sum + loss * n,
+            n_seen=cursor.n_seen + n,
+            seconds=cursor.seconds + seconds,
+            phase_seconds=cursor.phase_seconds + seconds,
+            epoch_seconds=cursor.epoch_seconds + seconds,
+        )
+
     def end_epoch(self, now: Best) -> bool:
         """Keep the weights if this epoch is the best; return whether it is the best of the whole training."""
         best_of_phase = self._improves(now, self.cursor.phase_best)

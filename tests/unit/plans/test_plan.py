@@ -184,7 +184,7 @@ def test_every_step_has_one_position_and_positions_run_on(
 
 @pytest.mark.parametrize("name", [*STRATEGIES, "stages:2", "last:12"])
 def test_rates_are_positive_exactly_where_something_trains(resnet50_layers: Layers, name: str) -> None:
-    plan = make_plan(name, resnet50_layers, epochs=6)
+    plan = make_plan(name, resnet50_layers, epochs=6, solver="adamw")
     for step in range(18):
         state = plan.state(plan.position(step, steps_per_epoch=3), steps_per_epoch=3)
         for group, lr, decay in zip(plan.param_groups, state.lrs, state.weight_decays, strict=True):
@@ -226,7 +226,14 @@ def test_all_problems_are_told_together(resnet50_layers: Layers) -> None:
         ({"name": " "}, "name must not be empty"),
         ({"warmup": 1.0, "schedule": "cosine"}, "warmup is a share"),
         ({"schedule": "step"}, "schedule must be one of"),
-        ({"solver": "lbfgs"}, "solver must be one of adamw, sgd"),
+        ({"solver": "lbfg"}, "solver must be one of adamw, sgd, lbfgs"),
+        ({"lr": None}, "lr is missing"),
+        ({"solver": "lbfgs"}, 'lr means nothing to solver "lbfgs"'),
+        ({"solver": "lbfgs", "lr": None, "train": ("stages:1",)}, "fits nothing but the head"),
+        (
+            {"solver": "lbfgs", "rates": {"head": 1e-3}, "schedule": "cosine", "warmup": 0.1},
+            'lr, rates, schedule, warmup mean nothing to solver "lbfgs", which takes no steps: leave them out',
+        ),
         ({"rates": {"layer4": 1e-4}}, 'rates names "layer4", which does not train here'),
         ({"rates": {"layer9": 1e-4}}, 'rates: "layer9" matches no layer'),
         ({"rates": {"head": 0.0}}, 'the rate of "head" must be above 0'),
@@ -247,3 +254,21 @@ def test_a_plan_without_phases_or_with_two_solvers_is_refused(resnet50_layers: L
     phases = (Phase("a", 1, ("head",), 1e-3), Phase("b", 1, ("all",), 1e-3, solver="sgd"))
     with pytest.raises(PlanError, match="solver must be the same in all phases"):
         Plan(resnet50_layers, phases)
+
+
+def test_a_fitted_head_has_no_rate_and_later_phases_find_it_in_the_optimizer(resnet50_layers: Layers) -> None:
+    phases = (Phase("fit", 2, ("head",), solver="lbfgs"), Phase("tune", 3, ("stages:1",), 1e-3, weight_decay=0.1))
+    plan = Plan(resnet50_layers, phases)
+    head = [group for group in plan.param_groups if group.name.startswith("head")]
+    assert [group.lrs for group in head] == [(0.0, 1e-3)] * 2
+    fit = plan.state(Position(0, 0), steps_per_epoch=4)
+    assert not any(fit.lrs)
+    assert not any(fit.weight_decays)
+    assert fit.trained_leaves == frozenset({"head"})
+    assert any(plan.state(Position(1, 0), steps_per_epoch=4).weight_decays)
+
+
+def test_a_head_with_a_hidden_layer_is_not_fitted(make_layers: Callable[..., Layers]) -> None:
+    layers = make_layers({"stem": {"stem": [("conv1", "conv")]}}, head=("head.0", "head.2"))
+    with pytest.raises(PlanError, match="this head has a hidden layer"):
+        Plan(layers, (Phase("fit", 2, ("head",), solver="lbfgs"),))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from unfreeze.layers import Layers
 
-NAMES = ["full", "gradual", "gradual-layerwise", "head", "layerwise", "lp-ft", "norm-only"]
+NAMES = ["full", "gradual", "gradual-layerwise", "head", "head2toe", "layerwise", "lp-ft", "norm-only"]
 ANY = [*NAMES, "stages:2", "last:12", "layer{3,4}", "all"]
 
 
@@ -47,7 +47,7 @@ def test_one_epoch_is_enough(resnet50_layers: Layers, name: str) -> None:
 
 @pytest.mark.parametrize("name", ANY)
 def test_every_rate_scales_with_lr(resnet50_layers: Layers, name: str) -> None:
-    one, ten = (make_plan(name, resnet50_layers, lr=lr) for lr in (1e-3, 1e-2))
+    one, ten = (make_plan(name, resnet50_layers, lr=lr, solver="adamw") for lr in (1e-3, 1e-2))
     for a, b in zip(one.param_groups, ten.param_groups, strict=True):
         for x, y in zip(a.lrs, b.lrs, strict=True):
             assert (x is None and y is None) or isclose(x * 10, y)
@@ -55,7 +55,17 @@ def test_every_rate_scales_with_lr(resnet50_layers: Layers, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ANY if name != "full"])
 def test_the_head_peaks_at_lr_in_the_first_phase(resnet50_layers: Layers, name: str) -> None:
-    assert make_plan(name, resnet50_layers, lr=2e-3).peak_lrs(0)["head"] == 2e-3
+    assert make_plan(name, resnet50_layers, lr=2e-3, solver="adamw").peak_lrs(0)["head"] == 2e-3
+
+
+def test_head2toe_fits_a_head_on_all_stages_without_a_rate_unless_told_otherwise(resnet50_layers: Layers) -> None:
+    plan = strategies.head2toe(resnet50_layers, epochs=5)
+    assert [(phase.train, phase.solver, phase.lr) for phase in plan.phases] == [(("head",), "lbfgs", None)]
+    assert plan.settings.features == "stages"
+    stepping = strategies.head2toe(resnet50_layers, solver="adamw", lr=1e-2)
+    assert [(phase.solver, phase.lr) for phase in stepping.phases] == [("adamw", 1e-2)]
+    with pytest.raises(PlanError, match="lr means nothing"):
+        strategies.head2toe(resnet50_layers, lr=1e-2)
 
 
 @pytest.mark.parametrize("name", ANY)

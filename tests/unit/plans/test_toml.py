@@ -192,3 +192,23 @@ def test_unknown_layers_are_told_together_with_unknown_settings(resnet50_layers:
 def test_a_file_without_phases_is_refused(resnet50_layers: Layers, text: str, message: str) -> None:
     with pytest.raises(PlanError, match=message):
         Plan.from_toml(text, layers=resnet50_layers)
+
+
+def test_a_fitted_head_is_written_without_what_it_has_not_and_read_again(resnet50_layers: Layers) -> None:
+    plan = make_plan("head", resnet50_layers, solver="lbfgs", patience=3)
+    (table,) = tomllib.loads(plan.to_toml())["phase"]
+    assert table == {
+        "name": "head",
+        "epochs": 10,
+        "train": "head",
+        "norm": "eval",
+        "solver": "lbfgs",
+        "patience": 3,
+    }
+    assert Plan.from_toml(plan.to_toml(), layers=resnet50_layers) == plan
+
+
+def test_what_means_nothing_to_a_solver_is_refused_also_where_it_is_the_default(resnet50_layers: Layers) -> None:
+    text = '[[phase]]\nname = "a"\nepochs = 2\ntrain = "head"\nsolver = "lbfgs"\nweight_decay = 0.01\nlr = 1\n'
+    with pytest.raises(PlanError, match="lr, weight_decay mean nothing to solver"):
+        Plan.from_toml(text, layers=resnet50_layers)

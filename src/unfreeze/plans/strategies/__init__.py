@@ -12,6 +12,7 @@ from unfreeze.errors import PlanError, SelectorError, did_you_mean
 from unfreeze.layers import Layers
 from unfreeze.plans.phase import PlanSettings
 from unfreeze.plans.plan import Plan
+from unfreeze.plans.strategies.all_depths import head2toe
 from unfreeze.plans.strategies.by_selector import selected
 from unfreeze.plans.strategies.full_fine_tuning import full
 from unfreeze.plans.strategies.gradual_rates import gradual_layerwise
@@ -28,6 +29,7 @@ __all__ = [
     "gradual",
     "gradual_layerwise",
     "head",
+    "head2toe",
     "layerwise",
     "lp_ft",
     "make_plan",
@@ -50,7 +52,7 @@ def make_plan(
     layers: Layers,
     *,
     epochs: int = 10,
-    lr: float = 1e-3,
+    lr: float | None = None,
     settings: PlanSettings | None = None,
     **options: Any,
 ) -> Plan:
@@ -60,18 +62,20 @@ def make_plan(
         name: A key of `STRATEGIES`, or a selector: the head trains first, then what it selects.
         layers: The network's layers.
         epochs: Epochs of all phases together.
-        lr: The head's peak rate; all others scale with it.
+        lr: The head's peak rate; all others scale with it. None: the strategy's own.
         settings: What else the plan says, as the model's name.
         **options: Passed to the strategy: `PhaseOptions`, and its own, as `n_phases` of `gradual`.
 
     Raises:
         PlanError: the name is neither a strategy nor a selector that matches, or a setting is out of range.
     """
+    if lr is not None:
+        options["lr"] = lr
     if name in STRATEGIES:
-        plan = STRATEGIES[name].write(layers, epochs=epochs, lr=lr, **options)
+        plan = STRATEGIES[name].write(layers, epochs=epochs, **options)
     else:
         try:
-            plan = selected(layers, name, epochs=epochs, lr=lr, **options)
+            plan = selected(layers, name, epochs=epochs, **options)
         except SelectorError as error:
             raise PlanError(
                 f'"{name}" is neither a strategy nor a selector of {layers.model}.'

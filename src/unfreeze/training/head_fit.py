@@ -1,0 +1,123 @@
+"""A phase that fits the head at once: its vectors are read once, and each epoch is one strength of the L2 penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from unfreeze.backbones import Network
+from unfreeze.data import Batch
+from unfreeze.data.threads import one_thread
+from unfreeze.errors import FailedError
+from unfreeze.training.device import Device
+from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.feeding import Feed
+from unfreeze.training.lbfgs import Linear, fit_linear, l2_strengths, mean_loss, standardise
+from unfreeze.training.loss import Loss
+
+__all__ = ["HeadFit"]
+
+LIGHT = 5e8  # multiply-adds of all outputs below which a team of threads costs more than it gains (one_thread)
+
+
+class HeadFit:
+    """The linear head of a network, and all that it is fitted to in a phase.
+
+    Each epoch begins at the weights that the network holds, those of the strength before, and leaves an ordinary linear
+    layer in it. Nothing else is remembered between epochs, and an epoch writes its weights only when it is done.
+
+    Args:
+        network: the network, on its device; put in evaluation mode while vectors are read.
+        feed: what gives the training pictures as they are evaluated, and the part of the network that they go through.
+        settings: which pictures train.
+        loss: the mean loss of a batch, here of all training pictures.
+        n_epochs: how many the phase is planned to have.
+        device: where to compute.
+        check: called now and then; it may raise, to interrupt.
+
+    Raises:
+        FailedError: the network gives something else than finite numbers.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        feed: Feed,
+        settings: LoopSettings,
+        *,
+        loss: Loss,
+        n_epochs: int,
+        device: Device,
+        check: Callable[[], None],
+    ) -> None:
+        (layer,) = network.head
+        assert isinstance(layer, nn.Linear), "the plan has checked that the head is linear"
+        self.strengths = l2_strengths(n_epochs)
+        self._layer, self._loss, self._check = layer, loss, check
+        network.eval()
+        batches = feed.evaluation(settings.train)
+        vectors, self._targets = _read(feed.model, layer, batches, len(settings.train), device=device, check=check)
+        try:
+            self._vectors = standardise(vectors)
+        except ValueError:
+            raise FailedError(
+                "The frozen layers give numbers that are not finite for some training pictures, so no head can be "
+                "fitted to them; check the weights (--weights), or take another network (--model)."
+            ) from None
+
+    @property
+    def _is_light(self) -> bool:
+        return self._vectors.rows.numel() * self._layer.out_features < LIGHT
+
+    @property
+    def n_vectors(self) -> int:
+        """The number of training pictures."""
+        return len(self._targets)
+
+    def fit(self, index: int) -> float:
+        """Fit the head with one of the strengths; return the mean loss over the training pictures, without penalty."""
+        layer = self._layer
+        held = Linear(layer.weight.detach().double(), layer.bias.detach().double())
+        start = self._vectors.unfold(held)
+        with one_thread() if self._is_light else nullcontext():
+            found = fit_linear(
+                self._vectors, self._targets, self._loss, l2=self.strengths[index], start=start, check=self._check
+            )
+        folded = self._vectors.fold(found)
+        with torch.no_grad():
+            layer.weight.copy_(folded.weight)
+            layer.bias.copy_(folded.bias)
+        return mean_loss(self._vectors, self._targets, self._loss, found)
+
+
+def _read(
+    model: nn.Module,
+    layer: nn.Linear,
+    batches: Iterable[Batch],
+    n: int,
+    *,
+    device: Device,
+    check: Callable[[], None],
+) -> tuple[Tensor, Tensor]:
+    """Return what a layer is given for `n` pictures, float32 `(n, n_features)` on the device, and their targets."""
+    vectors = torch.empty(n, layer.in_features, device=device.torch_device)
+    targets, n_read = list[Tensor](), 0
+
+    def keep(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        vectors[n_read : n_read + len(inputs[0])] = inputs[0]
+
+    hook = layer.register_forward_pre_hook(keep)
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                check()
+                model(*map(device.send, batch.inputs))
+                targets.append(device.send(batch.targets))
+                n_read += len(batch.targets)
+    finally:
+        hook.remove()
+    assert n_read == n, f"{n_read} of {n} pictures were given"
+    return vectors, torch.cat(targets)

@@ -1,0 +1,171 @@
+"""A linear layer fitted to vectors by L-BFGS: the minimum of a mean loss and an L2 penalty, on all vectors at once.
+
+The optimizer is scipy's L-BFGS-B (Byrd et al. 1995, Zhu et al. 1997), which scikit-learn's logistic regression uses
+too: its line search (Moré and Thuente 1994, strong Wolfe conditions) is proven, its state is double precision, and it
+says why it stopped. The loss and its gradient are torch's, so that every loss of the loop can be fitted, on the device
+that the vectors are on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from unfreeze.training.loss import Loss
+
+__all__ = ["Linear", "Standardised", "fit_linear", "l2_strengths", "mean_loss", "standardise"]
+
+STRONGEST, WEAKEST = 10.0, 1e-4  # of the L2 penalty, on standardised features
+CONSTANT = 1e-6  # a feature whose standard deviation is a smaller share of its size tells nothing but rounding
+FEW_VECTORS = 2  # so many times fewer than features that finding a basis costs less than it saves
+N_PAIRS = 10  # of steps and differences of gradients that the curvature is estimated from
+MAX_ITERATIONS = 500
+LARGEST_GRADIENT = 1e-7  # of any weight, where a minimum is reached
+LEAST_GAIN = 1e-8  # of one iteration, relative: float32 products tell no less
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """What a linear layer holds: weight `(n_outputs, n_features)` and bias `(n_outputs,)`, float64."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standardised:
+    """Vectors whose features have mean 0 and variance 1; a feature that was constant is 0.
+
+    Where there are many more features than vectors, rows are written in an orthonormal basis of the space that the
+    vectors span: the best weights lie in it, because what they have outside changes no output and costs a penalty.
+
+    Attributes:
+        rows: float32 `(n, n_features)`, or `(n, n)` in a basis.
+        mean: float64 `(n_features,)`, of the vectors as they were.
+        scale: float64 `(n_features,)`, one over their standard deviation; 0 where a feature was constant.
+        basis: float32 `(n_features, n)` with orthonormal columns; None: rows are features themselves.
+    """
+
+    rows: Tensor
+    mean: Tensor
+    scale: Tensor
+    basis: Tensor | None
+
+    def fold(self, linear: Linear) -> Linear:
+        """Return the layer that gives for the vectors as they were what `linear` gives for the standardised ones."""
+        weight = linear.weight if self.basis is None else linear.weight @ self.basis.double().T
+        weight = weight * self.scale
+        return Linear(weight, linear.bias - weight @ self.mean)
+
+    def unfold(self, linear: Linear) -> Linear:
+        """Return what `fold` makes into `linear`, for features that vary; of the others only the bias knows."""
+        varies = self.scale > 0
+        weight = torch.where(varies, linear.weight / torch.where(varies, self.scale, 1.0), 0.0)
+        if self.basis is not None:
+            weight = weight @ self.basis.double()
+        return Linear(weight, linear.bias + linear.weight @ self.mean)
+
+
+def standardise(vectors: Tensor) -> Standardised:
+    """Standardise vectors `(n, n_features)`, which are overwritten where they are float32.
+
+    Raises:
+        ValueError: a vector holds something that is not a finite number.
+    """
+    n = len(vectors)
+    mean = vectors.sum(dim=0, dtype=torch.float64) / n
+    rows = vectors.float().sub_(mean)
+    # The mean of what is left, a rounding error for large features, counts too.
+    rest = rows.sum(dim=0, dtype=torch.float64) / n
+    mean, variance = mean + rest, rows.square().sum(dim=0, dtype=torch.float64) / n - rest.square()
+    if not bool(torch.isfinite(variance).all()):
+        raise ValueError("Vectors must be finite numbers to be standardised.")
+    std = variance.clamp(min=0).sqrt()
+    varies = std > CONSTANT * torch.hypot(mean, std)
+    scale = torch.where(varies, 1.0 / torch.where(varies, std, 1.0), 0.0)
+    rows = rows.sub_(rest).mul_(scale)
+    if FEW_VECTORS * n > vectors.shape[1]:
+        return Standardised(rows, mean, scale, basis=None)
+    basis, triangle = torch.linalg.qr(rows.T)
+    return Standardised(triangle.T.contiguous(), mean, scale, basis)
+
+
+def l2_strengths(n: int) -> tuple[float, ...]:
+    """Return `n` strengths of the L2 penalty from strong to weak, evenly spaced in their logarithm.
+
+    They lie in the middles of `n` equal parts of the range, so that few are not at its ends.
+
+    >>> [round(strength, 6) for strength in l2_strengths(5)]
+    [3.162278, 0.316228, 0.031623, 0.003162, 0.000316]
+    """
+    shares = [(index + 0.5) / n for index in range(n)]
+    return tuple(STRONGEST * (WEAKEST / STRONGEST) ** share for share in shares)
+
+
+def fit_linear(
+    vectors: Standardised,
+    targets: Tensor,
+    loss: Loss,
+    *,
+    l2: float,
+    start: Linear,
+    check: Callable[[], None] = lambda: None,
+) -> Linear:
+    """Minimise loss(rows Wᵀ + b, targets) + l2 / 2 ‖W‖² over W and b; the bias is not penalised.
+
+    With scikit-learn's C, l2 is 1 / (n C). Deterministic: the same arguments give the same bits.
+
+    Args:
+        vectors: What the layer is given.
+        targets: As the loss takes them, one row for each vector.
+        loss: A convex mean loss over (outputs, targets); it is called with float64 outputs.
+        l2: The strength of the penalty, at least 0.
+        start: Where to begin; a convex loss ends at the same minimum from everywhere, but sooner from nearby.
+        check: Called before each evaluation; it may raise, to interrupt.
+
+    Returns:
+        The layer for the standardised vectors.
+    """
+    from scipy.optimize import minimize
+
+    n_outputs, n_features = start.weight.shape
+
+    def unpacked(point: np.ndarray) -> Linear:
+        values = torch.from_numpy(point).to(vectors.rows.device)
+        n_weights = n_outputs * n_features
+        return Linear(values[:n_weights].view(n_outputs, n_features), values[n_weights:])
+
+    def evaluate(point: np.ndarray) -> tuple[float, np.ndarray]:
+        check()
+        linear = unpacked(point)
+        outputs = _outputs(vectors, linear).requires_grad_()
+        value = loss(outputs, targets)
+        (by_output,) = torch.autograd.grad(value, outputs)
+        by_weight = (by_output.float().T @ vectors.rows).double() + l2 * linear.weight
+        gradient = torch.cat([by_weight.flatten(), by_output.sum(dim=0)])
+        return float(value.detach() + l2 / 2 * linear.weight.square().sum()), gradient.cpu().numpy()
+
+    found = minimize(
+        evaluate,
+        torch.cat([start.weight.flatten(), start.bias]).cpu().numpy(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MAX_ITERATIONS, "maxcor": N_PAIRS, "gtol": LARGEST_GRADIENT, "ftol": LEAST_GAIN},
+    )
+    return unpacked(found.x)
+
+
+def mean_loss(vectors: Standardised, targets: Tensor, loss: Loss, linear: Linear) -> float:
+    """Return the loss of a layer for the standardised vectors, without a penalty."""
+    return float(loss(_outputs(vectors, linear), targets))
+
+
+def _outputs(vectors: Standardised, linear: Linear) -> Tensor:
+    """Return float64 `(n, n_outputs)`; the product, nearly all of the work, is computed in float32."""
+    return (vectors.rows @ linear.weight.float().T).double() + linear.bias
