@@ -19,7 +19,7 @@ from unfreeze.backbones.heads import pool
 from unfreeze.backbones.ordering import trace
 from unfreeze.layers import Layers, Parameter, Stage, strip_wrappers, unwrap
 
-__all__ = ["join_depths"]
+__all__ = ["join_depths", "stage_ends"]
 
 Collected = dict[int, dict[str, Tensor]]  # by thread, the vector of each stage that its pass has come by
 
@@ -81,6 +81,12 @@ def join_depths(backbone: nn.Module, *, size: tuple[int, int]) -> nn.Module:
         backbone.get_submodule(path).register_forward_hook(PoolStage(stage.name, n_channels, channels_last, collected))
     backbone.register_forward_hook(JoinDepths(tuple(stage.name for stage in stages), collected))
     return backbone
+
+
+def stage_ends(backbone: nn.Module, layers: Layers) -> dict[str, str]:
+    """Return the path of the module that each stage below the head ends with, by the stage's name, input to output."""
+    modules = dict(backbone.named_modules())
+    return {stage.name: _end_of(stage, layers, modules)[0] for stage in layers.stages[:-1]}
 
 
 def _layers_with_head(backbone: nn.Module, size: tuple[int, int]) -> Layers:

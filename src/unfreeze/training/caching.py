@@ -63,6 +63,15 @@ class CachedFeed:
         """Iterate over pictures as they are evaluated."""
         return self._batches(np.asarray(indices, dtype=np.int64), "none", 0)
 
+    def features(self, n: int) -> np.ndarray | None:
+        """Return the frozen features of pictures 0 to n - 1, (n, d), if each has one vector unvaried, else None."""
+        activations, places = self._passes["none"]
+        rows = [places.get((index, 0)) for index in range(n)]
+        if len(activations.specs) != 1 or len(activations.specs[0].shape) != 1 or None in rows:
+            return None
+        found: np.ndarray = activations.rows(np.array(rows, dtype=np.int64))[0]
+        return found
+
     def _batches(self, order: Numbers, augment: Augment, view: int, *, skip: int = 0) -> Iterator[Batch]:
         activations, places = self._passes[augment]
         view = 0 if augment == "none" else view
