@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from unfreeze.data.threads import one_thread
 from unfreeze.frontier.liveness import works_in_place
 from unfreeze.frontier.tracing import open_at
 
@@ -36,10 +37,11 @@ def merge_prefixes(prefixes: Sequence[fx.GraphModule], example: Tensor) -> fx.Gr
     """
     try:
         merged = _merged(prefixes)
-        expected, n_flops = _run(prefixes[0], example)
-        for prefix in prefixes[1:]:
-            expected += _run(prefix, example)[0]
-        got, n_flops_merged = _run(merged, example)
+        with one_thread():  # pictures are being decoded on all cores
+            expected, n_flops = _run(prefixes[0], example)
+            for prefix in prefixes[1:]:
+                expected += _run(prefix, example)[0]
+            got, n_flops_merged = _run(merged, example)
     except Exception:  # noqa: BLE001 - any network may object to being traced in its own way; each alone still works
         return None
     exact = len(got) == len(expected) and all(map(torch.equal, got, expected))
@@ -55,7 +57,9 @@ def _run(prefix: nn.Module, example: Tensor) -> tuple[tuple[Tensor, ...], int]:
 def _merged(prefixes: Sequence[fx.GraphModule]) -> fx.GraphModule:
     opened = frozenset(path for prefix in prefixes for node in _readers(prefix) for path in _parents(str(node.target)))
     graphs = [open_at(prefix, opened) for prefix in prefixes]
-    merging = _Merging(keeps=any(works_in_place(each, node, inside=True) for each in graphs for node in each.graph.nodes))
+    merging = _Merging(
+        keeps=any(works_in_place(each, node, inside=True) for each in graphs for node in each.graph.nodes)
+    )
     # The least first: where a later one changes a tensor in place, what the earlier gives has been set aside.
     outputs = [merging.add(graph) for graph in reversed(graphs)]
     merging.graph.output(tuple(each for several in reversed(outputs) for each in several))

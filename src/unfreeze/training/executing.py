@@ -158,7 +158,7 @@ def _feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> CachedF
         device=setup.device.torch_device,
         cache=setup.cache,
     )
-    return CachedFeeder(setup.network, setup.data, settings, prefix=prefix, progress=progress)
+    return CachedFeeder(setup.network, setup.plan, setup.data, settings, prefix=prefix, progress=progress)
 
 
 def _fine_tune(

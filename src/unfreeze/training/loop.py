@@ -143,7 +143,10 @@ class _Loop:
         """Train what is left of the phase; its activations are let go of at the end."""
         self.apply_plan()
         feed = self.feeder.feed(
-            self.epochs_of_phase(), head_alone=self.trains_head_alone, check=lambda: self.pause_if_due(interrupt)
+            self.epochs_of_phase(),
+            phase=self.state.cursor.phase,
+            head_alone=self.trains_head_alone,
+            check=lambda: self.pause_if_due(interrupt),
         )
         with one_thread() if feed.is_light else nullcontext():
             while not self.phase_is_over():
