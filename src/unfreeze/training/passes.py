@@ -300,11 +300,10 @@ class Passes:
         n_bytes = MEMORY_BYTES if cache is None else cache.available_bytes(self._pass_key(self.split, "none"))
         chosen = within_budget(self.need, wanted, n_bytes=n_bytes)
         if len(chosen) < len(wanted):
-            total = self.need.n_bytes + sum(need.n_bytes for need in wanted)
-            place = "memory" if cache is None else "the cache"
-            self.context.note(
-                f"What later phases need of the frozen layers is not all computed in one pass: the phases take "
-                f"{total:,} bytes together, and {place} has room for {n_bytes:,}."
+            place = "memory" if cache is None else "the cache (UNFREEZE_CACHE_QUOTA)"
+            self.context.note(  # the same in every phase, so that it is said once
+                "Not every phase finds its frozen layers computed by the first: what all phases need of them does not "
+                f"fit into {place} together."
             )
         return chosen
 

@@ -103,8 +103,8 @@ def test_a_quota_for_one_phase_alone_leaves_each_phase_its_own_pass(
     counting = Counting()
     run = uf.train(image_folder, out=tmp_path / "a", cache_dir=str(tmp_path / "c"), progress=counting, **SETTINGS)
     assert len(counting.passes) > 1
-    (note,) = [text for text in counting.told if "in one pass" in text]
-    assert "the cache has room for 80,000" in note
+    (note,) = [text for text in counting.told if "UNFREEZE_CACHE_QUOTA" in text]
+    assert "does not fit into the cache" in note
     assert note in run.record.notes
     monkeypatch.delenv("UNFREEZE_CACHE_QUOTA")
     roomy = uf.train(image_folder, out=tmp_path / "b", cache_dir=str(tmp_path / "d"), **SETTINGS)
