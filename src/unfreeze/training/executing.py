@@ -182,7 +182,7 @@ def make_feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> Cac
         device=setup.device.torch_device,
         cache=setup.cache,
     )
-    return CachedFeeder(setup.network, setup.data, settings, prefix=prefix, progress=progress)
+    return CachedFeeder(setup.network, setup.plan, setup.data, settings, prefix=prefix, progress=progress)
 
 
 def _fine_tune(

@@ -144,7 +144,8 @@ class _Loop:
         self.apply_plan()
         epochs, steps = epochs_of_phase(self.plan, self.state.cursor), self.phase.takes_steps
         head_alone = trains_head_alone(self.plan, self.state.cursor)
-        feed = self.feeder.feed(epochs, head_alone=head_alone, check=self.pauses.if_due, at_once=not steps)
+        phase = self.state.cursor.phase
+        feed = self.feeder.feed(epochs, phase=phase, head_alone=head_alone, check=self.pauses.if_due)
         if not steps:
             self.fit_phase(feed)
             return
