@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.records import write_text
-from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.calibration import calibration_sentence
 from unfreeze.reporting.charts import (
     Chart,
@@ -19,6 +18,7 @@ from unfreeze.reporting.charts import (
     rate_chart,
     regression_chart,
 )
+from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.pictures import doubt_pictures, mistake_pictures, suspect_pictures
 from unfreeze.reporting.rendering import render
