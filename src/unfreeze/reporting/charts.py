@@ -72,7 +72,7 @@ def rate_chart(history: Sequence[Row]) -> Chart:
 
     Epochs of a solver without rates have the strength of their L2 penalty instead, on the same logarithmic axis.
     """
-    rates = [row["lr_head"] or None for row in history]
+    rates = [None if row.get("l2") else row["lr_head"] for row in history]
     lowest = [min(row["lrs"].values(), default=None) for row in history]
     penalties = [row.get("l2") for row in history]
     series = [_Series("head", rates, "s1")] if any(rates) and not all(penalties) else []

@@ -149,6 +149,18 @@ def test_curves_hold_the_history_with_its_phases_and_the_epoch_that_was_kept(mak
     assert (loss.count('class="s1 dot"'), loss.count('class="s2 dot"')) == (10, 10)
 
 
+def test_a_head_that_was_fitted_has_its_penalties_instead_of_rates(make_run: Callable[..., Path]) -> None:
+    directory = make_run()
+    rows = [json.loads(row) for row in (directory / "history.jsonl").read_text().splitlines()]
+    fitted = [row | {"l2": 10.0 ** (i - 5), "lr_head": 0.0, "lrs": {}} for i, row in enumerate(rows)]
+    (directory / "history.jsonl").write_text("\n".join(map(json.dumps, fitted)))
+    drawing = charts(page(directory))["L2 penalty in each epoch"]
+    assert drawing.count('class="s3 dot"') == 10
+    (directory / "history.jsonl").write_text("\n".join(map(json.dumps, [*fitted[:3], *rows[3:]])))
+    drawing = charts(page(directory))["Learning rate at the end of each epoch"]
+    assert (drawing.count('class="s3 dot"'), drawing.count('class="s1 dot"')) == (3, 7)
+
+
 def test_what_was_frozen_when_is_drawn_and_told(make_run: Callable[..., Path]) -> None:
     drawing = charts(page(make_run()))["What was frozen when"]
     told = label(drawing)
