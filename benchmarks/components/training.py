@@ -119,7 +119,7 @@ def cached_epochs(room: Room) -> list[Reading]:
     from unfreeze.training.caching import CachedFeeder
     from unfreeze.training.feeding import PictureFeeder
     from unfreeze.training.inputs import open_data, study_data
-    from unfreeze.training.passes import PrefixSettings
+    from unfreeze.training.prefixes import PrefixSettings
 
     cells = write_solar_cells(room.folder / "cells", n_images=N_PICTURES)
     data = study_data(cells, open_data(cells, TrainOptions()), TrainOptions(), Silent())

@@ -22,7 +22,8 @@ from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feed, PictureFeed
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.needs import Need, NeedsOfPhases, Row, rows_of, views_of
-from unfreeze.training.passes import PassContext, Passes, PrefixSettings, PrefixUse
+from unfreeze.training.passes import Passes
+from unfreeze.training.prefixes import PassContext, PrefixSettings, PrefixUse
 from unfreeze.training.progress import Progress
 
 __all__ = ["CachedFeed", "CachedFeeder"]

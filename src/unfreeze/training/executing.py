@@ -29,7 +29,7 @@ from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import Loss, class_weights, loss_function, sampling_weights
-from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.prefixes import PrefixSettings
 from unfreeze.training.progress import Progress
 
 __all__ = ["Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]

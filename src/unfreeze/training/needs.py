@@ -127,7 +127,7 @@ class NeedsOfPhases:
 
     def _need(self, phase: int, starts: range) -> Need | None:
         n_epochs = self.plan.phases[phase].epochs
-        head_alone = self.plan.trained(phase) <= self.plan.layers.groups[-1].leaf_names
+        head_alone = self.plan.trains_head_alone(phase)
         steps = self.plan.phases[phase].takes_steps
         possible = [
             views_of(self.settings, range(start, start + n_epochs), head_alone=head_alone, steps=steps)

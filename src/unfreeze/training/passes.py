@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from unfreeze.backbones import Network
 from unfreeze.cache import (
     MEMORY_BYTES,
-    ActivationCache,
     Activations,
     Fetched,
-    KeptRows,
     PassDescription,
     activation_key,
     fetch_activations,
@@ -32,67 +28,16 @@ from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, Opened, open_engine, possible_engines
 from unfreeze.frontier import Split, merge_prefixes
-from unfreeze.training.epochs import LoopSettings
-from unfreeze.training.inputs import StudiedData
 from unfreeze.training.needs import Need, Row
-from unfreeze.training.progress import Progress
+from unfreeze.training.prefixes import PassContext, PrefixUse
 from unfreeze.training.sharing import Keeper, grouped, within_budget
 
-__all__ = ["PassContext", "Passes", "PrefixSettings", "PrefixUse"]
+__all__ = ["Passes"]
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Tensors = Mapping[str, np.ndarray]  # by name
 Computed = tuple[Numbers, Tensors]  # numbers of rows, and their tensors
 PACKAGES: dict[EngineName, str] = {"openvino": "openvino", "compile": "torch", "eager": "torch"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrefixSettings:
-    """How frozen layers are computed ahead, and where what they give is kept."""
-
-    engine: Literal["auto"] | EngineName
-    device: torch.device
-    cache: ActivationCache | None  # None: in memory only, for this training
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrefixUse:
-    """What the frozen part has cost a training so far."""
-
-    engine: str = "eager"
-    seconds: float = 0.0
-    n_rows: int = 0  # asked for, over all phases
-    n_hits: int = 0  # of them, in the cache already
-    n_bytes: int = 0
-
-    @property
-    def hit_ratio(self) -> float | None:
-        """The share of rows that were in the cache; None where nothing was asked for."""
-        return self.n_hits / self.n_rows if self.n_rows else None
-
-    def plus(self, other: PrefixUse) -> PrefixUse:
-        """Return both together; the engine is the later one's."""
-        return PrefixUse(
-            engine=other.engine,
-            seconds=self.seconds + other.seconds,
-            n_rows=self.n_rows + other.n_rows,
-            n_hits=self.n_hits + other.n_hits,
-            n_bytes=self.n_bytes + other.n_bytes,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassContext:
-    """What all passes of a training have in common."""
-
-    network: Network
-    data: StudiedData
-    settings: LoopSettings
-    prefix: PrefixSettings
-    progress: Progress
-    kept: KeptRows  # for later phases, where there is no cache
-    example: Tensor  # pictures, uint8 (B, 3, height, width), on the network's device
-    note: Callable[[str], None]  # told what the user should know, now and in the record
 
 
 class Passes:

@@ -26,7 +26,7 @@ from unfreeze.training.inputs import StudiedData, open_data, study_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import loss_function
-from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.prefixes import PrefixSettings
 
 TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "batch_size": 5}
 

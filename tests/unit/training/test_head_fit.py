@@ -27,7 +27,7 @@ from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.lbfgs import l2_strengths
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import loss_function
-from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.prefixes import PrefixSettings
 
 SETTINGS: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "engine": "eager"}
 FITTED: dict[str, Any] = {**SETTINGS, "solver": "lbfgs", "epochs": 4}
