@@ -122,6 +122,7 @@ def test_predict_writes_csv_and_json(unfreeze: Callable[..., Any], finished: Pat
     assert json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))["n_images"] == 10
 
 
+@pytest.mark.slow
 def test_predict_and_evaluate_show_prediction_sets(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, pets: Path, tiny: tuple[str,
     )
 
 
+@pytest.mark.slow
 def test_the_leaderboard_shows_the_test_figure_once(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

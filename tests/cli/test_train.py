@@ -29,6 +29,7 @@ def test_training_ends_with_metric_confusions_time_and_the_next_command(
     assert f"Next:   unfreeze predict {run} PICTURES" in lines
 
 
+@pytest.mark.slow
 def test_with_json_stdout_is_one_object_and_progress_is_on_stderr(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_flags_that_a_plan_says_itself_contradict_it(unfreeze: Callable[..., Any
         assert word in done.err
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_printed_can_be_trained(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ def test_training_in_python(image_folder: Path, tmp_path: Path, monkeypatch: pyt
     assert names["run"].record.config.strategy == "gradual"
 
 
+@pytest.mark.slow
 def test_a_plan_drives_an_own_loop() -> None:
     model = timm.create_model("resnet18", num_classes=2)
     before = {name: value.clone() for name, value in model.state_dict().items()}

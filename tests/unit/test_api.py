@@ -14,6 +14,7 @@ from unfreeze.errors import ConfigError, DataError
 TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "epochs": 1, "augment": "none"}
 
 
+@pytest.mark.slow
 def test_options_that_mean_nothing_to_a_verb_are_refused(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", **TINY)
     with pytest.raises(ConfigError, match=r'"epochs" means nothing here. Known are: target, group'):

@@ -291,6 +291,7 @@ def test_trap_17_the_channel_mode_of_the_brain_scans_predicts_their_class() -> N
     assert "UF201" in codes(found)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 def test_nothing_is_found_in_the_trash_photos() -> None:
     dataset = open_dataset(SHARED / "trashnet")

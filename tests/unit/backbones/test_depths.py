@@ -46,6 +46,7 @@ def pictures(network: Network, n: int = 2) -> Tensor:
     return torch.randint(0, 256, (n, 3, *network.spec.size), dtype=torch.uint8, generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANNELS)
 def test_each_stage_gives_the_mean_and_maximum_of_its_channels_and_the_features_follow(name: str) -> None:
     network, alone = make(name), make(name, features="last")
@@ -61,6 +62,7 @@ def test_each_stage_gives_the_mean_and_maximum_of_its_channels_and_the_features_
     assert network.head[0].weight.shape == (3, joined.shape[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stage", "start", "places"),
     [
@@ -97,6 +99,7 @@ def test_the_backbone_trains_through_every_depth() -> None:
     assert network.backbone.layer4[1].conv2.weight.grad.abs().sum() == 0
 
 
+@pytest.mark.slow
 def test_a_saved_network_is_rebuilt_bit_for_bit(tmp_path: Path) -> None:
     network = make("resnet18")
     save_network(network, tmp_path)
@@ -133,6 +136,7 @@ def test_frozen_it_is_split_below_its_head_like_any_other() -> None:
         assert torch.equal(split.suffix(*split.prefix(images)), network(images))
 
 
+@pytest.mark.slow
 def test_trap_14_the_hash_tells_which_depths_are_read() -> None:
     joined, same, alone = (make("resnet18", features=features) for features in ("stages", "stages", "last"))
     assert frozen_split(joined).graph_hash == frozen_split(same).graph_hash != frozen_split(alone).graph_hash

@@ -89,6 +89,7 @@ def test_swin_groups_its_downsampling_with_the_block_behind_it() -> None:
     assert layers.group_of("layers.1.downsample.reduction").name == "layers.1.blocks.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "leaf"),
     [("densenet121", "features.norm5"), ("convnext_atto", "head.norm"), ("mobilenetv3_small_050", "conv_head")],
@@ -107,6 +108,7 @@ def test_vgg_ends_in_its_last_convolution() -> None:
     assert layers.groups[-1].leaves[0].parameters[0].shape == (1024, 512)
 
 
+@pytest.mark.slow
 def test_trap_15_loose_parameters_belong_to_the_leaf_that_first_uses_them() -> None:
     home = {p.name: leaf.name for leaf in model_layers("vit_tiny_patch16_224").leaves for p in leaf.parameters}
     assert home["backbone.cls_token"] == home["backbone.pos_embed"] == "patch_embed.proj"
@@ -118,6 +120,7 @@ def test_trap_15_loose_parameters_belong_to_the_leaf_that_first_uses_them() -> N
     assert home["backbone.stages.1.blocks.0.gamma"] == "stages.1.blocks.0.mlp.fc2"
 
 
+@pytest.mark.slow
 def test_weight_decay_spares_biases_norms_tokens_and_tables() -> None:
     decays = {p.name: p.decays for p in model_layers("swin_tiny_patch4_window7_224").parameters}
     decays |= {p.name: p.decays for p in model_layers("vit_tiny_patch16_224").parameters}
@@ -195,6 +198,7 @@ def test_a_head_that_is_not_there_is_an_error_that_names_the_nearest() -> None:
         layers_of(timm.create_model("resnet18", num_classes=0))
 
 
+@pytest.mark.slow
 def test_trap_09_wrappers_change_no_name() -> None:
     model = timm.create_model("resnet18", num_classes=2)
     expected = layers_of(model)

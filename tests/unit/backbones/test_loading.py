@@ -34,6 +34,7 @@ def test_every_architecture_gets_a_head_that_fits(name: str, n_features: int) ->
     assert not network.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "vgg11"])
 @pytest.mark.parametrize("hidden", [None, 16])
 def test_layers_without_weights_are_those_of_the_loaded_network(name: str, hidden: int | None) -> None:
@@ -49,6 +50,7 @@ def test_the_size_is_native_unless_told() -> None:
     assert (spec.interpolation, spec.crop) == ("bicubic", "squash")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"), [("maxvit_tiny_tf_224", 250), ("vit_tiny_patch16_224", 8), ("xcit_nano_12_p8_224", 3)]
 )

@@ -48,6 +48,7 @@ def test_a_parameter_is_used_where_it_meets_the_image() -> None:
     assert order[4] == "table"
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_the_textbook() -> None:
     seen = trace(timm.create_model("resnet50", num_classes=1000), torch.zeros(1, 3, 224, 224))
     assert sum(call.macs for call in seen.calls) == pytest.approx(4.09e9, rel=0.01)

@@ -45,6 +45,7 @@ def saved(path: Path, tensors: dict[str, Tensor]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["w.safetensors", "w.pt", "w.pth"])
 def test_weights_load_by_name_and_leave_the_classifier_out(tmp_path: Path, file: str) -> None:
     tensors = donor().state_dict()

@@ -64,6 +64,7 @@ def start(cache: ActivationCache, code: str, *arguments: str) -> subprocess.Pope
     return subprocess.Popen([sys.executable, "-c", SETUP + code, str(cache.directory), *arguments])
 
 
+@pytest.mark.slow
 def test_readers_never_see_a_half_while_two_processes_write_the_same_rows(
     cache: ActivationCache, row_keys: Callable[[Any], list[str]]
 ) -> None:

@@ -53,6 +53,7 @@ def written(out: Path) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in (out / "runs").glob("*/run.json")}
 
 
+@pytest.mark.slow
 def test_every_cell_is_a_run_on_one_split_and_the_best_is_complete(image_folder: Path, tmp_path: Path) -> None:
     watched = Recording()
     found = compared(image_folder, tmp_path / "c", seeds=2, progress=watched)
@@ -79,6 +80,7 @@ def test_every_cell_is_a_run_on_one_split_and_the_best_is_complete(image_folder:
     assert chosen.val.mean == pytest.approx(sum(values) / 2)
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
     image_folder: Path, tmp_path: Path
 ) -> None:
@@ -109,6 +111,7 @@ def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
         uf.compare(out=out, resume=True)
 
 
+@pytest.mark.slow
 def test_what_was_killed_before_its_first_checkpoint_begins_anew(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c")
     cell = found.path / found.record.cells[1].run
@@ -133,6 +136,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(image_folder: Path, tmp_
     assert found.record.recommended == "head"
 
 
+@pytest.mark.slow
 def test_a_budget_that_ends_keeps_what_is_finished(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "c"
     with pytest.raises(FailedError, match=r"The budget ended before any row was finished.*--resume --out") as told:
@@ -143,6 +147,7 @@ def test_a_budget_that_ends_keeps_what_is_finished(image_folder: Path, tmp_path:
     assert [row.status for row in found.rows] == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_folds_judge_every_picture_that_does_not_test(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c", folds=2)
     runs = [uf.load(found.path / cell.run) for cell in found.record.cells if cell.row == "head"]
@@ -155,6 +160,7 @@ def test_folds_judge_every_picture_that_does_not_test(image_folder: Path, tmp_pa
     assert len(whole["train"]) > max(len(run.record.split["train"]) for run in runs), "trained again, on all of train"
 
 
+@pytest.mark.slow
 def test_ways_that_come_to_the_same_plan_are_one_row(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c", strategies="full,from:stem", lr=1e-3, epochs=1)
     assert [row.name for row in found.rows] == ["full"], "in one epoch the head has no time alone"
@@ -164,6 +170,7 @@ def test_ways_that_come_to_the_same_plan_are_one_row(image_folder: Path, tmp_pat
     assert any("nothing to compare" in note for note in found.record.notes)
 
 
+@pytest.mark.slow
 def test_rows_are_every_way_with_every_network_at_every_size(image_folder: Path, tmp_path: Path) -> None:
     found = uf.compare(
         image_folder, strategies="head", models="test_resnet,test_efficientnet", sizes=[32, 48], epochs=1,
@@ -192,6 +199,7 @@ def test_seeds_of_a_head_on_a_pretrained_network_are_trained_at_once(image_folde
     assert found.rows[0].verdict == "best"
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_without_a_cache(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c", cache=False)
     assert {path.name for path in found.path.iterdir()} == {"best", "compare.json", "runs"}

@@ -80,6 +80,7 @@ def share_covered(sets: Sequence[tuple[RowStatistics, ...]], true: Sequence[floa
     return float(np.mean(values)), float(np.mean(differences))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_seeds", [1, 3])
 @pytest.mark.parametrize("n", [15, 60, 300])
 def test_values_and_differences_are_covered_with_few_and_many_pictures(n: int, n_seeds: int) -> None:
@@ -96,6 +97,7 @@ def test_equal_rows_are_rarely_called_worse_however_many_there_are(n: int, n_row
     assert np.mean([any(each.verdict == "worse" for each in rows) for rows in sets]) <= 0.07
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_seeds", [2, 3, 5])
 def test_equal_rows_are_rarely_called_worse_where_seeds_shift_whole_networks(n_seeds: int) -> None:
     sets = compared(classifiers([1.2, 1.2], n_seeds=n_seeds, shift=0.15), 200, n_sets=400)

@@ -29,6 +29,7 @@ every_engine = pytest.mark.parametrize("name", ["eager", "openvino", "compile"])
 quick_engine = pytest.mark.parametrize("name", ["eager", "openvino"])
 
 
+@pytest.mark.slow
 @every_engine
 # torch.compile's own machinery warns of its own age
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:.*TensorFloat32")

@@ -285,6 +285,7 @@ print(open_engine(prefix, pictures, device=torch.device("cpu")).engine.name)
 """
 
 
+@pytest.mark.slow
 def test_without_openvino_asking_for_it_says_how_to_get_it_and_auto_is_eager() -> None:
     result = subprocess.run([sys.executable, "-c", WITHOUT_OPENVINO], capture_output=True, text=True, check=True)
     said, auto = result.stdout.strip().splitlines()

@@ -118,6 +118,7 @@ def test_intervals_of_each_target_hold_the_truth_as_often_as_promised() -> None:
     assert (np.abs(np.mean(shares, axis=0) - 0.9) < [0.02, 0.02]).all()
 
 
+@pytest.mark.slow
 def test_pictures_of_a_new_group_are_covered_though_groups_err_together() -> None:
     rng = np.random.default_rng(0)
     covered: dict[bool, list[float]] = {True: [], False: []}

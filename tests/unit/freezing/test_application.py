@@ -41,6 +41,7 @@ def unfreeze_and_freeze_again(network: nn.Module, *, solver: str = "adamw") -> P
     return Plan(layers_of(network), phases)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_frozen_weights_and_buffers_are_bit_identical(
@@ -273,6 +274,7 @@ def test_trap_09_wrapped_parts_are_found_too(make_network: Callable[..., Network
     assert not layer3[0].bn1.training
 
 
+@pytest.mark.slow
 def test_trap_12_a_model_compiled_for_its_phase_has_gradients_where_it_trains(
     make_network: Callable[..., Network], images: torch.Tensor
 ) -> None:
@@ -316,6 +318,7 @@ def test_one_optimizer_step_advances_adam_once_for_all_rates(
     assert {state["step"].item() for state in optimizer.state.values()} == {3.0}
 
 
+@pytest.mark.slow
 def test_applying_twice_changes_nothing(make_network: Callable[..., Network]) -> None:
     network = make_network("mobilenetv2_035")
     plan = make_plan("stages:2", layers_of(network), epochs=4)

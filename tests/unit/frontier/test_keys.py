@@ -78,6 +78,7 @@ def test_running_a_network_changes_no_hash(
     assert hashes(network, images) == before
 
 
+@pytest.mark.slow
 def test_the_head_and_a_deeper_phase_have_prefixes_of_their_own(
     make_network: Callable[[str], Network], begin_phase: Callable[..., None], make_images: Callable[..., Tensor]
 ) -> None:

@@ -88,6 +88,7 @@ def test_trap_21_every_trained_parameter_gets_the_gradient_it_gets_without_a_spl
         assert_learns_the_same(network, split, images, lambda: begin_phase(network, "head", train))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "tf_efficientnet_lite0"])
 def test_batch_statistics_of_what_trains_are_updated_as_without_a_split(
     make_network: Callable[[str], Network],
@@ -110,6 +111,7 @@ def test_batch_statistics_of_what_trains_are_updated_as_without_a_split(
     assert all(torch.equal(split_gradients[n], gradient) for n, gradient in gradients.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "loose"),
     [
@@ -184,6 +186,7 @@ def test_trap_15_tables_that_do_not_depend_on_the_image_are_not_at_the_frontier(
     assert any("rope" in str(node.target) for node in split.suffix.graph.nodes)
 
 
+@pytest.mark.slow
 def test_trap_22_splitting_again_after_the_phase_changed_follows_it(
     make_network: Callable[[str], Network], begin_phase: Callable[..., None], make_images: Callable[..., Tensor]
 ) -> None:

@@ -75,6 +75,7 @@ def plans(draw: st.DrawFn, layers: Layers) -> Plan:
     return Plan(layers, tuple(phases), said)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_plan_survives_the_way_through_toml(any_layers: st.SearchStrategy[Layers], data: st.DataObject) -> None:

@@ -135,6 +135,7 @@ def test_what_was_computed_with_other_weights_is_not_used_for_the_final_evaluati
     assert feeder.final().model is network
 
 
+@pytest.mark.slow
 def test_a_second_training_with_another_head_or_seed_of_the_head_computes_nothing_again(
     image_folder: Path, tmp_path: Path
 ) -> None:
@@ -195,6 +196,7 @@ def test_views_are_a_pure_function_of_seed_picture_and_number_and_come_from_the_
     assert runs[0].record.cache.n_bytes == (24 + n_train) * runs[0].model.head[0].weight.shape[1] * 4
 
 
+@pytest.mark.slow
 def test_without_a_cache_nothing_is_left_on_disk(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +221,7 @@ def test_validation_views_are_those_of_pictures(data: StudiedData, tmp_path: Pat
             torch.testing.assert_close(cached.model(*one.inputs), plain.model(*other.inputs), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_cache_without_room_is_said_in_the_record_and_memory_takes_its_place(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_labels_share_one_temperature(make_image_table: Callable[..., Path], tmp
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_values_have_intervals_and_no_temperature(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     columns = {name: rng.normal(100, 20, len(SIDES)).round(2) for name in ("weight", "length")}

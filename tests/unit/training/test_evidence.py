@@ -71,6 +71,7 @@ def test_a_regression_has_no_suspects_and_says_why(make_image_table: Callable[..
     assert "Values are not checked" in found["suspects"]["notes"][0]
 
 
+@pytest.mark.slow
 def test_a_check_looks_at_the_features_that_a_head_left_in_the_cache(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_the_run_says_which_strength_was_chosen(image_folder: Path, tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [{"phase": 0}, {"epoch": 0}, {"epoch": 2}, {"epoch": 3}], ids=str)
 def test_trap_07_a_resumed_fit_equals_an_uninterrupted_one_bit_for_bit(
     image_folder: Path, tmp_path: Path, at: dict[str, int]

@@ -133,6 +133,7 @@ def test_a_checkpoint_is_whole_or_absent(image_folder: Path, tmp_path: Path) -> 
         load_checkpoint(checkpoint)
 
 
+@pytest.mark.slow
 def test_resume_refuses_flags_that_differ_and_takes_those_that_agree(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(InterruptedRunError):
@@ -142,6 +143,7 @@ def test_resume_refuses_flags_that_differ_and_takes_those_that_agree(image_folde
     assert uf.train(image_folder, out=out, resume=True, epochs=3).record.status == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["Loading", "Evaluating"])
 def test_an_interrupt_before_or_after_training_never_promises_what_is_not_there(
     image_folder: Path, tmp_path: Path, stage: str
@@ -159,6 +161,7 @@ def test_an_interrupt_before_or_after_training_never_promises_what_is_not_there(
         assert uf.train(out=out, resume=True).record.status == "done"
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_frozen_layers_are_computed_can_be_resumed(image_folder: Path, tmp_path: Path) -> None:
     class Impatient(Silent):
         def prefix(self, n: int, total: int) -> None:
@@ -171,6 +174,7 @@ def test_an_interrupt_while_frozen_layers_are_computed_can_be_resumed(image_fold
     assert uf.train(out=tmp_path / "run", resume=True).record.status == "done"
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_trains_is_not_resumed(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(InterruptedRunError):
@@ -189,6 +193,7 @@ def test_a_run_that_another_process_trains_is_not_resumed(image_folder: Path, tm
     assert uf.train(out=out, resume=True).record.status == "done"
 
 
+@pytest.mark.slow
 def test_resume_refuses_pictures_that_have_changed(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(InterruptedRunError):

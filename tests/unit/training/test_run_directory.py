@@ -47,6 +47,7 @@ def test_a_run_directory_describes_itself(image_folder: Path, tmp_path: Path) ->
     assert [len(raw["split"][side]) for side in ("train", "val", "test")] == list(raw["data"]["split_counts"].values())
 
 
+@pytest.mark.slow
 def test_layers_json_tells_each_phase_what_trained_and_how_far_it_moved(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", strategy="gradual", epochs=3, **TINY)
     phases = list(dict.fromkeys(layer.phase for layer in run.layers))
@@ -156,6 +157,7 @@ def test_early_stop_ends_a_phase_and_the_next_begins_at_its_best(image_folder: P
     assert len(read_jsonl(run.path / "history.jsonl")) == sum(phase.epochs_run for phase in run.record.phases)
 
 
+@pytest.mark.slow
 def test_a_run_can_be_continued_by_another(image_folder: Path, tmp_path: Path) -> None:
     first = uf.train(image_folder, out=tmp_path / "first", strategy="full", epochs=2, **TINY)
     options = {**TINY, "model": str(first.path), "pretrained": True}
@@ -173,6 +175,7 @@ def test_a_plan_file_is_followed(image_folder: Path, tmp_path: Path) -> None:
     assert uf.Plan.from_toml(run.path / "plan.toml", layers=plan.layers).phases == plan.phases
 
 
+@pytest.mark.slow
 def test_a_plan_file_is_the_strategy_of_its_run_and_names_the_network(image_folder: Path, tmp_path: Path) -> None:
     plan = tmp_path / "mine.toml"
     plan.write_text(uf.plan_for("test_resnet", strategy="stages:1", epochs=2, size=32).to_toml())
@@ -227,6 +230,7 @@ def test_a_training_that_fails_is_recorded_as_failed_with_its_reason(image_folde
         uf.load(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_strategy_without_time_to_unfreeze_and_a_training_that_diverged_say_so(
     image_folder: Path, tmp_path: Path
 ) -> None:
@@ -249,6 +253,7 @@ def test_an_interrupt_of_the_evaluation_can_be_resumed(image_folder: Path, tmp_p
     assert uf.train(out=tmp_path / "run", resume=True).record.status == "done"
 
 
+@pytest.mark.slow
 def test_one_process_may_train_in_one_precision_after_another(image_folder: Path, tmp_path: Path) -> None:
     for precision in ("fp32", "bf16", "fp32"):
         out = tmp_path / f"{precision}-{len(list(tmp_path.iterdir()))}"
@@ -267,6 +272,7 @@ def test_metrics_of_probabilities_on_validation_are_natural_ones_after_balancing
     assert run.metrics.val["log_loss"].value == pytest.approx(best.value, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(image_folder: Path, tmp_path: Path) -> None:
     options = {**TINY, "augment": "standard"}
     runs = [uf.train(image_folder, out=tmp_path / name, strategy="full", epochs=1, **options) for name in "ab"]
@@ -275,6 +281,7 @@ def test_the_same_seed_gives_the_same_weights(image_folder: Path, tmp_path: Path
     assert (other.path / "model.safetensors").read_bytes() != (runs[0].path / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_last_batch_of_one_picture_does_not_break_batch_statistics(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -369,6 +376,7 @@ def test_load_of_what_is_not_a_run(tmp_path: Path) -> None:
         uf.load(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["eager", "openvino"])
 def test_a_head_on_all_stages_trains_on_what_was_computed_once_and_predicts_what_was_recorded(
     image_folder: Path, tmp_path: Path, engine: str
@@ -384,6 +392,7 @@ def test_a_head_on_all_stages_trains_on_what_was_computed_once_and_predicts_what
     assert list(found.scores.values())[-1] == pytest.approx(float(probability), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_continued_keeps_what_its_head_reads(image_folder: Path, tmp_path: Path) -> None:
     first = uf.train(image_folder, out=tmp_path / "first", features="stages", epochs=1, **TINY)
     changes = {**TINY, "model": str(first.path), "pretrained": True}

@@ -78,6 +78,7 @@ def test_one_pass_for_all_phases_gives_the_same_weights_as_one_for_each(
     assert weights_of(together) == weights_of(separate)
 
 
+@pytest.mark.slow
 def test_rows_of_later_phases_are_found_kept_and_the_same_without_a_cache(image_folder: Path, tmp_path: Path) -> None:
     kept, in_memory = Counting(), Counting()
     one = uf.train(image_folder, out=tmp_path / "a", cache_dir=str(tmp_path / "c"), progress=kept, **SETTINGS)
@@ -96,6 +97,7 @@ def test_views_that_only_later_phases_need_are_left_to_them(image_folder: Path, 
     assert counting.passes == [N_IMAGES, n_train, n_train]
 
 
+@pytest.mark.slow
 def test_a_quota_for_one_phase_alone_leaves_each_phase_its_own_pass(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
