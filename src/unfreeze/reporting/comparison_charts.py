@@ -10,7 +10,7 @@ from unfreeze.reporting.axes import with_room
 from unfreeze.reporting.comparison_tables import LOOKS, standing_of
 from unfreeze.reporting.curves import Curve, curve_chart
 from unfreeze.reporting.marks import Mark, forest_chart, scatter_chart
-from unfreeze.reporting.wording import METRIC_NAMES, amount, difference, duration, figure, mark_text
+from unfreeze.reporting.wording import METRIC_NAMES, amount, difference, difference_mark, duration, figure, mark_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def difference_chart(contents: ComparisonContents) -> Chart | None:
         title=f"Difference to {ranked[0].name}",
         zero_name=ranked[0].name,
         form=lambda v: difference(metric, v),
-        tick_form=lambda v: "0" if v == 0 else difference(metric, v).removesuffix(" points"),
+        tick_form=lambda v: difference_mark(metric, v),
         higher_is_better=record.higher_is_better,
         chosen=TAKE,
     )
@@ -85,7 +85,7 @@ def learning_charts(contents: ComparisonContents) -> tuple[Chart, ...]:
             x_ends=(1, last),
             y_ends=with_room(min(known), max(known)),
             form=lambda v: mark_text(metric, v),
-            note="" if row.status == "done" else f"{standing_of(row)}.",
+            note="" if row.status == "done" else f"{standing_of(row).capitalize()}.",
         )
         for row, cells in rows
     )
@@ -136,9 +136,10 @@ def _curves(cells: Sequence[CellContents], metric: str) -> list[Curve]:
     curves = []
     for cell in cells:
         fold = "" if cell.cell.fold is None else f", fold {cell.cell.fold + 1}"
-        kept = [i for i, row in enumerate(cell.history) if row.get("best")][-1:]
+        best = [i for i, row in enumerate(cell.history) if row.get("best")][-1:]
+        kept = best if cell.cell.status == "done" and not several else ()
         points = tuple((float(i), v) for i, v in enumerate(_values(cell, metric), start=1))
-        curves.append(Curve(f"seed {cell.cell.seed}{fold}", points, is_thin=several, kept=() if several else (*kept,)))
+        curves.append(Curve(f"seed {cell.cell.seed}{fold}", points, is_thin=several, kept=tuple(kept)))
     if several:
         together = zip(*(_values(cell, metric) for cell in cells), strict=False)  # as far as all have come
         means = [None if None in values else math.fsum(v for v in values if v is not None) / len(values)

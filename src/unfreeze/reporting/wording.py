@@ -25,6 +25,7 @@ __all__ = [
     "compare_command",
     "count",
     "difference",
+    "difference_mark",
     "difference_size",
     "duration",
     "figure",
@@ -119,6 +120,16 @@ def difference_size(name: str, value: float) -> str:
     return f"{abs(100 * value):.1f} points" if name in PERCENTAGES else figure(name, abs(value))
 
 
+def difference_mark(name: str, value: float) -> str:
+    """Return a difference as a mark on an axis.
+
+    >>> difference_mark("accuracy", -0.05), difference_mark("mae", 0.5), difference_mark("map", 0.0)
+    ('-5', '+0.5', '0')
+    """
+    shown = 100 * value if name in PERCENTAGES else value
+    return f"{shown:+.4g}" if value else "0"
+
+
 def interval(name: str, value: Interval) -> str:
     """Return a metric's 95% limits as text, empty if there are none.
 
@@ -151,13 +162,14 @@ def count(value: int) -> str:
 
 
 def amount(value: float) -> str:
-    """Return a large amount in two digits and a unit.
+    """Return a large amount with a unit, in as few digits as tell it.
 
-    >>> amount(1.234e12), amount(2.5e10), amount(980)
-    ('1.2 T', '25 G', '980')
+    >>> amount(1.234e12), amount(1e12), amount(2.5e10), amount(980)
+    ('1.2 T', '1 T', '25 G', '980')
     """
     size, unit = next((each for each in UNITS if value >= each[0]), (1.0, ""))
-    return f"{value / size:.{1 if value < 10 * size and unit else 0}f} {unit}".rstrip()
+    digits = f"{value / size:.1f}" if value < 10 * size else f"{value / size:.0f}"
+    return f"{digits.removesuffix('.0')} {unit}".rstrip()
 
 
 def listed(names: Sequence[str]) -> str:
