@@ -217,7 +217,8 @@ def compare_command(record: CompareRecord) -> str:
     words += [flag("folds"), str(options.folds)] if options.folds is not None else []
     for field in msgspec.structs.fields(type(config)):
         value = getattr(config, field.name)
-        given = field.name in record.given and not isinstance(value, bool)  # said, though it is the default
+        said = value is not None and not isinstance(value, bool)  # what a flag can say, though it is the default
+        given = said and field.name in record.given
         if field.name != "strategy" and (given or value != field.default):
             words += _flag_words(field.name, value)
     return shlex.join(words)

@@ -257,9 +257,14 @@ def test_the_best_run_gives_the_command_to_train_it_alone_and_what_chance_would_
 
 def test_the_compare_command_names_what_is_compared_and_what_was_given(tmp_path: Path) -> None:
     record = record_of(
-        tmp_path, data="my photos", config=TrainOptions(epochs=6, cache=False), given=("cache", "lr", "epochs", "seed"),
-        options=CompareOptions(strategies=("head", "stages:2"), models=("resnet50",), sizes=(224, 320), seeds=3, folds=4),
-    )  # fmt: skip
+        tmp_path,
+        data="my photos",
+        config=TrainOptions(epochs=6, cache=False),
+        given=("cache", "lr", "epochs", "seed"),
+        options=CompareOptions(
+            strategies=("head", "stages:2"), models=("resnet50",), sizes=(224, 320), seeds=3, folds=4
+        ),
+    )
     assert compare_command(record) == (
         "unfreeze compare 'my photos' --strategies head,stages:2 --models resnet50 --sizes 224,320 --seeds 3 --folds 4 "
         "--epochs 6 --seed 0 --no-cache"
