@@ -83,15 +83,11 @@ def _among_untold(
     else:
         measured = f"{best.name} measured best, but {_some(tied)} cannot be told from it on {pictures}"
     if chosen.name == best.name:
-        yield f"{measured}, and is also the cheapest: take it." if is_all else f"{measured}."
-        if not is_all:
-            yield f"Of these, {chosen.name} is also the cheapest: take it."
+        also = ", and is also the cheapest" if is_all else f". Of these, {chosen.name} is also the cheapest"
+        yield f"{measured}{also}: take it."
         return
-    if is_all:
-        yield f"{measured}, but {chosen.name} is the cheapest: take it."
-    else:
-        yield f"{measured}."
-        yield f"Of these, {chosen.name} is the cheapest: take it."
+    but = ", but" if is_all else ". Of these,"
+    yield f"{measured}{but} {chosen.name} is the cheapest: take it."
     yield from _room(record, best, chosen)
 
 
