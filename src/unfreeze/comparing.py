@@ -56,6 +56,19 @@ class Comparison:
             )
         return Run(self.path / self.record.best)
 
+    def report(self) -> Path:
+        """Write report.html anew from what the comparison left behind; return its path.
+
+        The page links to the reports of the finished runs; those that have none get theirs.
+        """
+        from unfreeze.reporting import write_comparison_report
+
+        finished = [cell.run for cell in self.record.cells if cell.status == "done"]
+        for run in (*finished, *([self.record.best] if self.record.best is not None else [])):
+            if (self.path / run / "run.json").is_file() and not (self.path / run / "report.html").is_file():
+                Run(self.path / run).report()
+        return write_comparison_report(self.path)
+
 
 def compare(
     data: str | Path | None = None,
@@ -120,8 +133,7 @@ def compare(
             progress=watcher,
         )
     found = Comparison(path)
-    if found.record.best is not None:
-        found.best.report()
+    found.report()
     return found
 
 

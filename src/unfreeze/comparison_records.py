@@ -20,7 +20,9 @@ __all__ = [
     "CompareRecord",
     "RowRecord",
     "Spread",
+    "ranked_rows",
     "read_comparison",
+    "recommended_row",
 ]
 
 COMPARE_FILE = "compare.json"
@@ -105,6 +107,22 @@ class CompareRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     seconds: float = 0.0  # of all processes that have worked on it
     notes: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+
+
+def ranked_rows(record: CompareRecord) -> tuple[RowRecord, ...]:
+    """Return the rows from the best to the worst, of equal ones the cheaper first, those without a figure last."""
+    sign = -1.0 if record.higher_is_better else 1.0
+    return tuple(
+        sorted(
+            record.rows,
+            key=lambda row: (row.val.mean is None, sign * (row.val.mean or 0.0), row.verdict != "best", row.work),
+        )
+    )
+
+
+def recommended_row(record: CompareRecord) -> RowRecord | None:
+    """Return the row to take; None as long as none is ranked."""
+    return next((row for row in record.rows if row.recommended), None)
 
 
 def read_comparison(directory: Path) -> CompareRecord:

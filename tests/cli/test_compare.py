@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 
 import unfreeze as uf
 from unfreeze.cli.grid_progress import cell_text, result_text
-from unfreeze.cli.leaderboard import reading_of
 from unfreeze.comparison import CellInfo, CellResult
 from unfreeze.options import parse_budget, split_names
+from unfreeze.reporting.comparison_verdict import reading
 
 INFO = CellInfo(number=2, n_cells=6, row="stages:1", seed=1, fold=0, n_folds=3, seconds_after=83.0)
 
@@ -99,13 +100,31 @@ def test_the_reading_says_what_to_take_and_what_is_missing(found: uf.Comparison)
     import msgspec
 
     record = found.record
-    assert reading_of(record).startswith(("Take ", "head and full cannot", "full and head cannot"))
+    assert reading(record)[0].startswith(("Take ", "Too little data to tell: "))
     one, two = record.rows
     rows = (
         msgspec.structs.replace(one, verdict="best", recommended=True),
         msgspec.structs.replace(two, verdict=None, recommended=False, status="interrupted"),
     )
     stopped = msgspec.structs.replace(record, rows=rows)
-    assert reading_of(stopped) == (
-        f"Only {one.name} is finished; there is nothing to compare it with. Not finished: {two.name}."
+    assert reading(stopped) == (
+        f"Only {one.name} is finished; there is nothing to compare it with.",
+        f"Not finished: {two.name}.",
     )
+
+
+def test_a_comparison_ends_with_its_report_which_links_to_those_of_its_runs(
+    unfreeze: Callable[..., Any], found: uf.Comparison, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(found.path, tmp_path / "c")
+    text = (copy / "report.html").read_text(encoding="utf-8")
+    assert text.count('href="best/report.html"') == 2
+    for cell in found.record.cells:
+        assert f'href="{cell.run}/report.html"' in text
+        assert (copy / cell.run / "report.html").is_file()
+    (copy / "report.html").unlink()
+    (copy / "best" / "report.html").unlink()
+    assert unfreeze("report", copy, "--json").json == {"comparison": str(copy), "report": str(copy / "report.html")}
+    assert (copy / "best" / "report.html").is_file()
+    assert (copy / "report.html").read_text(encoding="utf-8").count('href="best/report.html"') == 2
+    assert str(copy / "report.html") in unfreeze("report", copy).out

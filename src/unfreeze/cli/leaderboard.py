@@ -1,21 +1,26 @@
 """What the end of a comparison says: the rows by rank, which to take, and the one test figure."""
 
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import count_text, time_text
 from unfreeze.comparing import Comparison
-from unfreeze.comparison_records import CompareRecord, RowRecord, Spread
+from unfreeze.comparison_records import RowRecord, Spread, ranked_rows, recommended_row
 from unfreeze.records import to_builtins
+from unfreeze.reporting.comparison_verdict import reading
 
-__all__ = ["leaderboard_payload", "leaderboard_text", "reading_of"]
+__all__ = ["leaderboard_payload", "leaderboard_text"]
 
 
 def leaderboard_payload(found: Comparison) -> dict[str, Any]:
     """Return a comparison for scripts: compare.json, and where it is."""
-    return {"comparison": str(found.path), **to_builtins(found.record), "next": _next_command(found)}
+    return {
+        "comparison": str(found.path),
+        **to_builtins(found.record),
+        "report": str(found.path / "report.html"),
+        "next": _next_command(found),
+    }
 
 
 def leaderboard_text(found: Comparison) -> list[str | TableOf]:
@@ -26,44 +31,18 @@ def leaderboard_text(found: Comparison) -> list[str | TableOf]:
     table = TableOf(
         title=f"{record.metric} {where}, {record.n_judging} pictures, {seeds}, with 95% intervals:",
         columns=_COLUMNS,
-        rows=[_cells(row) for row in _ranked(record)],
+        rows=[_cells(row) for row in ranked_rows(record)],
     )
-    lines: list[str | TableOf] = [table, reading_of(record)]
-    if (chosen := _recommended(record)) is not None:
+    lines: list[str | TableOf] = [table, " ".join(reading(record))]
+    if (chosen := recommended_row(record)) is not None:
         lines.append(
             f"On the {record.n_test} test pictures, which decided nothing, {chosen.name}: {_spread(chosen.test)}"
         )
     lines += ["", f"Time:       {time_text(record.seconds)} in all.", f"Comparison: {found.path}"]
+    lines.append(f"Report:     {found.path / 'report.html'}")
     if record.best is not None:
         lines.append(f"Best run:   {found.path / record.best}")
     return [*lines, f"Next:       {_next_command(found)}"]
-
-
-def reading_of(record: CompareRecord) -> str:
-    """Say in plain words what the table tells."""
-    done = [row for row in _ranked(record) if row.verdict is not None]
-    unfinished = [row.name for row in record.rows if row.status in {"interrupted", "not begun"}]
-    failed = [f"{row.name} ({row.error})" for row in record.rows if row.status == "failed"]
-    sentences = []
-    chosen = _recommended(record)
-    if chosen is not None and len(done) > 1:
-        tied = [row.name for row in done if row.verdict != "worse"]
-        worse = [row.name for row in done if row.verdict == "worse"]
-        if len(tied) == 1:
-            sentences.append(f"Take {chosen.name}: it is best, and the others are worse by more than chance explains.")
-        else:
-            sentences.append(
-                f"{_and(tied)} cannot be told apart by these pictures; take the one that costs least, {chosen.name}."
-            )
-            if worse:
-                sentences.append(f"{_and(worse)} {'is' if len(worse) == 1 else 'are'} worse.")
-    elif chosen is not None:
-        sentences.append(f"Only {chosen.name} is finished; there is nothing to compare it with.")
-    if unfinished:
-        sentences.append(f"Not finished: {_and(unfinished)}.")
-    if failed:
-        sentences.append(f"Failed: {_and(failed)}.")
-    return " ".join(sentences) or "No row could be ranked."
 
 
 _COLUMNS = (
@@ -93,19 +72,6 @@ def _cells(row: RowRecord) -> list[str]:
     ]
 
 
-def _ranked(record: CompareRecord) -> list[RowRecord]:
-    """Return the rows from the best to the worst, those without a figure last."""
-    sign = -1.0 if record.higher_is_better else 1.0
-    return sorted(
-        record.rows,
-        key=lambda row: (row.val.mean is None, sign * (row.val.mean or 0.0), row.verdict != "best", row.work),
-    )
-
-
-def _recommended(record: CompareRecord) -> RowRecord | None:
-    return next((row for row in record.rows if row.recommended), None)
-
-
 def _spread(spread: Spread, *, signed: bool = False) -> str:
     if spread.mean is None:
         return "–"
@@ -113,10 +79,6 @@ def _spread(spread: Spread, *, signed: bool = False) -> str:
     if spread.low is None or spread.high is None:
         return format(spread.mean, form)
     return f"{spread.mean:{form}} ({spread.low:{form}} to {spread.high:{form}})"
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _next_command(found: Comparison) -> str:

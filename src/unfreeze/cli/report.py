@@ -1,4 +1,4 @@
-"""`unfreeze report`: writes report.html anew from what a run left behind."""
+"""`unfreeze report`: writes report.html anew from what a run or a comparison left behind."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,19 +7,23 @@ from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer
 from unfreeze.cli.flags import JsonFlag
+from unfreeze.comparison_records import COMPARE_FILE
 
 __all__ = ["report_command"]
 
 
 def report_command(
-    run: Annotated[Path, Parameter(help="The directory of a finished run.")],
+    run: Annotated[Path, Parameter(help="The directory of a finished run, or of a comparison.")],
     /,
     *,
     json: JsonFlag = False,
 ) -> Answer:
-    """Write a run's report.html and methods.txt anew, and say where they are."""
+    """Write the report.html of a run (with its methods.txt) or of a comparison anew, and say where it is."""
     import unfreeze as uf
 
+    if (run / COMPARE_FILE).is_file():
+        path = uf.Comparison(run).report()
+        return Answer(as_json=json, payload={"comparison": str(run), "report": str(path)}, shown=[f"Report:  {path}"])
     path = uf.load(run).report()
     methods = path.with_name("methods.txt")
     return Answer(

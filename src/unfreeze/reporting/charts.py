@@ -1,4 +1,4 @@
-"""The charts of a report, drawn as SVG: they need no script, follow light and dark, and print (docs/adr/0017)."""
+"""The charts of a run's report, drawn as SVG: they need no script, follow light and dark, and print (docs/adr/0017)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unfreeze.metrics import wilson
+from unfreeze.reporting.axes import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Chart, decades, grid_y, with_room
 from unfreeze.reporting.svg import Scale, circle, drawing, line, path, rect, shortened, text, ticks
 from unfreeze.reporting.wording import METRIC_NAMES, mark_text, rate
 
@@ -20,26 +21,15 @@ if TYPE_CHECKING:
     from unfreeze.evaluation.predictions import Predictions
     from unfreeze.records import LayerRecord
 
-__all__ = ["Chart", "freeze_chart", "interval_chart", "loss_chart", "metric_chart", "rate_chart", "regression_chart",
+__all__ = ["freeze_chart", "interval_chart", "loss_chart", "metric_chart", "rate_chart", "regression_chart",
            "reliability_chart", "share_mark"]  # fmt: skip
 
-WIDTH, HEIGHT = 400.0, 220.0
-LEFT, RIGHT, TOP, BOTTOM = 54.0, 10.0, 22.0, 34.0  # margins; epochs of all charts lie below each other
+HEIGHT = 220.0
 N_BINS = 10  # of confidence, equally wide
 MAX_POINTS = 2000  # of a scatter
 ROW = 15.0  # px of a stage in the freezing chart
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing with its title, and the names of its lines by their class."""
-
-    title: str
-    drawing: Markup
-    keys: tuple[tuple[str, str], ...] = ()
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +152,7 @@ def reliability_chart(confidence: np.ndarray, right: np.ndarray, *, of: str) -> 
     size = 300.0
     x, y = Scale(0, 1, LEFT, size - RIGHT), Scale(0, 1, size - BOTTOM, TOP)
     bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    parts = _grid_y(y, ticks(0, 1), lambda v: f"{v:.0%}", right=size - RIGHT)
+    parts = grid_y(y, ticks(0, 1), lambda v: f"{v:.0%}", right=size - RIGHT)
     parts += [text(x(v), size - BOTTOM + 14, f"{v:.0%}", classes="tick", anchor="middle") for v in ticks(0, 1)]
     parts.append(line(x(0), y(0), x(1), y(1), classes="ideal"))
     said, centres = [], []
@@ -198,7 +188,7 @@ def regression_chart(predictions: Predictions, *, target: int = 0) -> Chart:
     room = (high - low or 1.0) * 0.04
     size, ends = 340.0, (low - room, high + room)
     x, y = Scale(*ends, LEFT, size - RIGHT), Scale(*ends, size - BOTTOM, TOP)
-    parts = _grid_y(y, ticks(*ends), lambda v: f"{v:g}", right=size - RIGHT)
+    parts = grid_y(y, ticks(*ends), lambda v: f"{v:g}", right=size - RIGHT)
     parts += [text(x(v), size - BOTTOM + 14, f"{v:g}", classes="tick", anchor="middle") for v in ticks(*ends)]
     parts.append(line(x(low), y(low), x(high), y(high), classes="ideal"))
     for i, true, said in zip(kept, truth, guess, strict=True):
@@ -221,11 +211,10 @@ def _curves(title: str, history: Sequence[Row], series: Sequence[_Series], *, fo
     if log:
         low, high = (low / 1.3, high * 1.3) if known else (0.1, 1.0)
     else:
-        room = (high - low or abs(high) or 1.0) * 0.08
-        low, high = low - room, high + room
+        low, high = with_room(low, high)
     x, y = _epochs(history), Scale(low, high, HEIGHT - BOTTOM, TOP, log=log)
-    marks = _decades(low, high) if log else ticks(low, high, n=4)
-    parts = [*_bands(history, x), *_grid_y(y, marks, form, right=WIDTH - RIGHT)]
+    marks = decades(low, high) if log else ticks(low, high, n=4)
+    parts = [*_bands(history, x), *grid_y(y, marks, form, right=WIDTH - RIGHT)]
     for each in series:
         points = [
             (x(row["epoch"] + 1), y(v)) if v is not None and math.isfinite(v) and (v > 0 or not log) else None
@@ -274,14 +263,6 @@ def _bands(history: Sequence[Row], x: Scale) -> list[str]:
     return parts
 
 
-def _grid_y(y: Scale, marks: Sequence[float], form: Callable[[float], str], *, right: float) -> list[str]:
-    parts = []
-    for mark in marks:
-        parts.append(line(LEFT, y(mark), right, y(mark), classes="grid"))
-        parts.append(text(LEFT - 5, y(mark) + 4, form(mark), classes="tick", anchor="end"))
-    return parts
-
-
 def _epoch_axis(history: Sequence[Row], x: Scale, height: float) -> list[str]:
     first, last = min(row["epoch"] for row in history) + 1, max(row["epoch"] for row in history) + 1
     step = max(1, math.ceil((last - first + 1) / 10))
@@ -290,9 +271,3 @@ def _epoch_axis(history: Sequence[Row], x: Scale, height: float) -> list[str]:
         for epoch in range(first, last + 1, step)
     ]
     return [*parts, text((LEFT + WIDTH - RIGHT) / 2, height - 4, "epoch", classes="label", anchor="middle")]
-
-
-def _decades(low: float, high: float) -> list[float]:
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    marks = [m * 10.0**e for e in range(first, last + 1) for m in ((1,) if last - first > 2 else (1, 3))]  # noqa: PLR2004
-    return [m for m in marks if low <= m <= high]

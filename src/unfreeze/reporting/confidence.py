@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unfreeze.metrics import wilson
-from unfreeze.reporting.charts import Chart, reliability_chart
+from unfreeze.reporting.charts import reliability_chart
 
 if TYPE_CHECKING:
     from unfreeze.evaluation.predictions import Predictions
+    from unfreeze.reporting.axes import Chart
 
 __all__ = ["confidence_sentences", "reliability"]
 

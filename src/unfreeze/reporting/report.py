@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unfreeze.records import write_text
 from unfreeze.reporting.calibration import calibration_sentence
 from unfreeze.reporting.charts import (
-    Chart,
     freeze_chart,
-    interval_chart,
     loss_chart,
     metric_chart,
     rate_chart,
@@ -20,6 +17,7 @@ from unfreeze.reporting.charts import (
 )
 from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.contents import Contents, read_contents
+from unfreeze.reporting.headline import headline_chart
 from unfreeze.reporting.pictures import doubt_pictures, mistake_pictures, suspect_pictures
 from unfreeze.reporting.rendering import render
 from unfreeze.reporting.tables import (
@@ -32,18 +30,15 @@ from unfreeze.reporting.tables import (
     phase_table,
     time_parts,
 )
-from unfreeze.reporting.verdict import Verdict, give_verdict
-from unfreeze.reporting.wording import METRIC_NAMES, command, duration, figure, mark_text
+from unfreeze.reporting.verdict import give_verdict
+from unfreeze.reporting.wording import METRIC_NAMES, OUTPUT_WORDS, TASK_NAMES, command, duration, figure
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from unfreeze.evaluation.predictions import Predictions
+    from unfreeze.reporting.axes import Chart
 
 __all__ = ["write_report"]
 
-TASKS = {"classification": "classification", "multilabel": "multi-label classification", "regression": "regression"}
-OUTPUTS = {"classification": "class", "multilabel": "label", "regression": "target"}
 RESULTS = {"classification": "What it confuses", "multilabel": "Label by label", "regression": "Predicted and true"}
 MAX_CLASSES = 60  # of a confusion matrix; of more the most frequent confusions are listed
 
@@ -70,9 +65,9 @@ def _page(contents: Contents) -> dict[str, Any]:
         "record": record,
         "model": contents.model,
         "name": contents.directory.resolve().name,
-        "task": TASKS[task],
+        "task": TASK_NAMES[task],
         "task_name": task,
-        "output_word": OUTPUTS[task],
+        "output_word": OUTPUT_WORDS[task],
         "calibration": calibration_sentence(record),
         "metrics": metric_table(record.metrics.val, record.metrics.test),
         "commands": _commands(contents),
@@ -104,23 +99,14 @@ def _sections(contents: Contents, values: dict[str, Any], *, has_results: bool) 
 
 
 def _headline(contents: Contents) -> dict[str, Any]:
-    verdict = give_verdict(contents)
-    return {"verdict": verdict, "interval": _interval(contents, verdict)}
-
-
-def _interval(contents: Contents, verdict: Verdict) -> Markup | None:
-    """Draw the headline's metric with its interval; None where there is none."""
-    name = contents.record.primary_metric
-    value = contents.record.metrics.test.get(name)
-    if not verdict.figure or value is None or value.value is None or value.low is None or value.high is None:
-        return None
-    top = 1.0 if contents.task != "regression" else 1.1 * max(value.high, verdict.chance or 0.0)
-    if not math.isfinite(top) or min(value.low, value.value) < 0 or max(value.high, value.value) > top:
-        return None  # R² and log loss have no natural ends
-    return interval_chart(
-        value.value, value.low, value.high, ends=(0.0, top), chance=verdict.chance, chance_name=verdict.chance_name,
-        form=lambda v: mark_text(name, v),
-    )  # fmt: skip
+    verdict, name = give_verdict(contents), contents.record.primary_metric
+    value = contents.record.metrics.test.get(name) if verdict.figure else None
+    if value is None:
+        return {"verdict": verdict, "interval": None}
+    drawn = headline_chart(
+        value, metric=name, task=contents.task, chance=verdict.chance, chance_name=verdict.chance_name
+    )
+    return {"verdict": verdict, "interval": drawn}
 
 
 def _training(contents: Contents) -> dict[str, Any]:

@@ -13,8 +13,27 @@ from typing import Literal
 
 from markupsafe import Markup
 
-__all__ = ["Scale", "circle", "drawing", "line", "path", "rect", "shortened", "text", "ticks"]
+__all__ = [
+    "CHARACTER",
+    "Scale",
+    "Shape",
+    "circle",
+    "drawing",
+    "line",
+    "path",
+    "rect",
+    "shape",
+    "shortened",
+    "text",
+    "ticks",
+]
 
+Shape = Literal["circle", "diamond", "square", "triangle"]
+CORNERS: dict[Shape, tuple[tuple[float, float], ...]] = {
+    "diamond": ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+    "square": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    "triangle": ((-1.15, -0.8), (1.15, -0.8), (0, 1.2)),
+}
 CHARACTER = 6.2  # px that a character takes on average, at the charts' 11 px
 
 
@@ -85,6 +104,15 @@ def circle(x: float, y: float, radius: float, *, classes: str, note: str = "") -
     """Return a dot, with a note that a pointer shows."""
     title = f"<title>{html.escape(note)}</title>" if note else ""
     return f'<circle cx="{x:g}" cy="{y:g}" r="{radius:.3g}" class="{classes}">{title}</circle>'
+
+
+def shape(x: float, y: float, radius: float, *, kind: Shape, classes: str, note: str = "") -> str:
+    """Return a mark of a kind of shape, about as large as a circle of that radius, with a note that a pointer shows."""
+    if kind == "circle":
+        return circle(x, y, radius, classes=classes, note=note)
+    title = f"<title>{html.escape(note)}</title>" if note else ""
+    corners = "L".join(f"{x + radius * dx:.4g} {y + radius * dy:.4g}" for dx, dy in CORNERS[kind])
+    return f'<path d="M{corners}Z" class="{classes}">{title}</path>'
 
 
 def path(points: Sequence[tuple[float, float] | None], *, classes: str) -> str:

@@ -15,7 +15,7 @@ from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval
 if TYPE_CHECKING:
     from unfreeze.reporting.contents import Contents
 
-__all__ = ["Verdict", "give_verdict"]
+__all__ = ["SMALL_TEST", "Verdict", "chance_level", "give_verdict"]
 
 SMALL_TEST = 100  # pictures
 
@@ -49,7 +49,7 @@ def give_verdict(contents: Contents) -> Verdict:
     if record.status != "done" or value is None or value.value is None:
         return Verdict("", _title(contents), "", tuple(_unfinished(contents)))
     sentences = [*_against_guessing(contents), *_confusions(contents), *_doubts(contents)]
-    chance, how = _chance(contents)
+    chance, how = chance_level(contents)
     return Verdict(
         figure(name, value.value), _title(contents), interval(name, value), tuple(sentences), chance, how.lower()
     )
@@ -74,7 +74,7 @@ def _unfinished(contents: Contents) -> list[str]:
 
 def _against_guessing(contents: Contents) -> list[str]:
     name, record = contents.record.primary_metric, contents.record
-    chance, how = _chance(contents)
+    chance, how = chance_level(contents)
     value = record.metrics.test[name]
     if chance is None or value.low is None or value.high is None:
         return []
@@ -86,7 +86,7 @@ def _against_guessing(contents: Contents) -> list[str]:
     return [f"{said}: these test pictures cannot tell the network from that."]
 
 
-def _chance(contents: Contents) -> tuple[float | None, str]:
+def chance_level(contents: Contents) -> tuple[float | None, str]:
     """Return what a network reaches that never looks at the picture, and how it answers."""
     name, n = contents.record.primary_metric, len(contents.record.classes)
     if name == "balanced_accuracy":

@@ -7,13 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from unfreeze.options import flag
+from unfreeze.options import SAID_BY_PLAN, flag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unfreeze.comparison_records import CompareRecord
     from unfreeze.records import Interval, RunRecord
 
-__all__ = ["METRIC_NAMES", "METRIC_NOTES", "command", "count", "duration", "figure", "interval", "mark_text", "rate"]
+__all__ = [
+    "METRIC_NAMES",
+    "METRIC_NOTES",
+    "OUTPUT_WORDS",
+    "TASK_NAMES",
+    "amount",
+    "command",
+    "compare_command",
+    "count",
+    "difference",
+    "difference_mark",
+    "difference_size",
+    "duration",
+    "figure",
+    "interval",
+    "listed",
+    "mark_text",
+    "rate",
+]
 
+TASK_NAMES = {
+    "classification": "classification",
+    "multilabel": "multi-label classification",
+    "regression": "regression",
+}
+OUTPUT_WORDS = {"classification": "class", "multilabel": "label", "regression": "target"}
 METRIC_NAMES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -48,6 +75,7 @@ METRIC_NOTES = {
 }
 PERCENTAGES = frozenset({"accuracy", "balanced_accuracy", "coverage"})
 MINUTE, HOUR = 60, 3600
+UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def figure(name: str, value: float | None) -> str:
@@ -70,6 +98,36 @@ def mark_text(name: str, value: float) -> str:
     ('80%', '82.5%', '1500')
     """
     return f"{100 * value:.3g}%" if name in PERCENTAGES else f"{value:.4g}"
+
+
+def difference(name: str, value: float | None) -> str:
+    """Return the difference of a metric between two rows as text, with its sign.
+
+    >>> difference("accuracy", -0.0342), difference("mae", 1.5), difference("map", None)
+    ('-3.4 points', '+1.5', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{'-' if value < 0 else '+'}{difference_size(name, value)}"
+
+
+def difference_size(name: str, value: float) -> str:
+    """Return how large a difference is, whatever its sign.
+
+    >>> difference_size("accuracy", -0.0342), difference_size("map", 0.0342)
+    ('3.4 points', '0.034')
+    """
+    return f"{abs(100 * value):.1f} points" if name in PERCENTAGES else figure(name, abs(value))
+
+
+def difference_mark(name: str, value: float) -> str:
+    """Return a difference as a mark on an axis.
+
+    >>> difference_mark("accuracy", -0.05), difference_mark("mae", 0.5), difference_mark("map", 0.0)
+    ('-5', '+0.5', '0')
+    """
+    shown = 100 * value if name in PERCENTAGES else value
+    return f"{shown:+.4g}" if value else "0"
 
 
 def interval(name: str, value: Interval) -> str:
@@ -103,6 +161,26 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def amount(value: float) -> str:
+    """Return a large amount with a unit, in as few digits as tell it.
+
+    >>> amount(1.234e12), amount(1e12), amount(2.5e10), amount(980)
+    ('1.2 T', '1 T', '25 G', '980')
+    """
+    size, unit = next((each for each in UNITS if value >= each[0]), (1.0, ""))
+    digits = f"{value / size:.1f}" if value < 10 * size else f"{value / size:.0f}"
+    return f"{digits.removesuffix('.0')} {unit}".rstrip()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them.
+
+    >>> listed(["head"]), listed(["head", "full", "lp-ft"])
+    ('head', 'head, full and lp-ft')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def duration(seconds: float) -> str:
     """Return a time as text.
 
@@ -119,10 +197,29 @@ def duration(seconds: float) -> str:
 
 def command(record: RunRecord) -> str:
     """Return the command that trains the same way again: the settings that differ from their defaults."""
+    said = () if record.config.plan is None else SAID_BY_PLAN  # by the file; giving them as well would contradict it
     words = ["unfreeze", "train", record.data.path]
     for field in msgspec.structs.fields(type(record.config)):
         value = getattr(record.config, field.name)
-        if value != field.default:
+        if value != field.default and field.name not in said:
+            words += _flag_words(field.name, value)
+    return shlex.join(words)
+
+
+def compare_command(record: CompareRecord) -> str:
+    """Return the command that compares the same ways again: what is compared, and the settings that were given."""
+    options, config = record.options, record.config
+    words = ["unfreeze", "compare", record.data.path, "--strategies", ",".join(options.strategies)]
+    for name in ("models", "sizes"):
+        values = getattr(options, name)
+        words += [flag(name), ",".join(map(str, values))] if values else []
+    words += [flag("seeds"), str(options.seeds)] if options.seeds != 1 else []
+    words += [flag("folds"), str(options.folds)] if options.folds is not None else []
+    for field in msgspec.structs.fields(type(config)):
+        value = getattr(config, field.name)
+        said = value is not None and not isinstance(value, bool)  # what a flag can say, though it is the default
+        given = said and field.name in record.given
+        if field.name != "strategy" and (given or value != field.default):
             words += _flag_words(field.name, value)
     return shlex.join(words)
 
