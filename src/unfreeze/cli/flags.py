@@ -140,9 +140,12 @@ class PlanFlags(TypedDict, total=False):
     plan: Annotated[Path, _setting("plan", PLAN, "A plan file (TOML) instead; `unfreeze plan --toml` writes one.")]
     epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
-        float,
+        float | Literal["auto"],
         _setting(
-            "lr", PLAN, "The head's rate; the others scale with it. [default: 3e-3 for head, else 1e-3; 1e-2 for SGD]"
+            "lr",
+            PLAN,
+            "The head's rate; the others scale with it. auto finds it by a range test. "
+            "[default: 3e-3 for head, else 1e-3; 1e-2 for SGD]",
         ),
     ]
     solver: Annotated[

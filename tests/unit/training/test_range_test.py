@@ -1,0 +1,208 @@
+"""`--lr auto`: the rate that a range test tells, and a training that does not notice that there was a test."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import unfreeze as uf
+from unfreeze.errors import ConfigError, InterruptedRunError
+from unfreeze.records import RangeTest, read_jsonl
+from unfreeze.training import Silent
+from unfreeze.training.range_test import has_diverged, pick_rate, smoothed, sweep_rates, told
+
+SETTINGS: dict[str, Any] = {
+    "model": "test_resnet",
+    "pretrained": False,
+    "size": 32,
+    "strategy": "head",
+    "epochs": 2,
+    "batch_size": 4,
+}
+
+
+def quadratic_sweep(curvature: float, *, n: int = 100, seed: int = 0) -> list[float]:
+    """Losses of gradient descent on curvature / 2 · |w|² at rising rates, with a little noise."""
+    noise, w, losses = np.random.default_rng(seed), np.full(50, 1.0), list[float]()
+    for rate in sweep_rates(n):
+        loss = float(curvature / 2 * np.mean(w**2)) * (1 + 0.02 * noise.normal())
+        if losses and (not math.isfinite(loss) or loss > 4 * losses[0]):
+            break
+        losses.append(loss)
+        w = w - rate * curvature * w
+    return losses
+
+
+@pytest.mark.parametrize("curvature", [1.0, 10.0, 100.0])
+def test_the_rate_on_a_quadratic_is_stable_and_useful(curvature: float) -> None:
+    """Descent is stable below 2 / curvature; the rate picked is below that, and not by orders of magnitude."""
+    losses = quadratic_sweep(curvature)
+    lr = pick_rate(sweep_rates(100), losses)
+    assert lr is not None
+    assert 0.02 / curvature < lr < 1 / curvature
+
+
+def test_the_rate_on_logistic_losses_lies_a_tenth_below_the_least_loss() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(400, 20, generator=generator)
+    targets = (features @ torch.randn(20, 3, generator=generator)).argmax(1)
+    layer = torch.nn.Linear(20, 3)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    optimizer, losses, rates = torch.optim.AdamW(layer.parameters()), list[float](), sweep_rates(100)
+    for i, rate in enumerate(rates):
+        optimizer.param_groups[0]["lr"] = rate
+        rows = slice(20 * (i % 20), 20 * (i % 20) + 20)
+        loss = torch.nn.functional.cross_entropy(layer(features[rows]), targets[rows])
+        losses.append(float(loss))
+        if has_diverged(losses):
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    lr = pick_rate(rates, losses)
+    assert lr is not None
+    least = rates[int(np.argmin(smoothed(losses)))]
+    assert lr == pytest.approx(least / 10, rel=0.01)
+    assert 1e-3 < lr < 0.3
+
+
+def test_flat_losses_and_losses_that_only_rise_tell_no_rate() -> None:
+    rates, noise = sweep_rates(100), np.random.default_rng(1).normal(0, 0.02, 100)
+    assert pick_rate(rates, [2.0] * 100) is None
+    assert pick_rate(rates, list(2 + noise)) is None
+    assert pick_rate(rates, [2.0 * 1.1**i for i in range(30)]) is None
+    assert pick_rate(rates, [0.0] * 100) is None
+    assert pick_rate(rates, []) is None
+
+
+def test_smoothing_is_centred_and_keeps_the_ends() -> None:
+    assert smoothed([1.0, 2.0, 6.0]) == (1.0, 3.0, 6.0)
+    line = [float(i) for i in range(40)]
+    assert smoothed(line) == pytest.approx(line)
+
+
+def test_a_sweep_ends_where_the_loss_is_far_above_its_least_or_not_finite() -> None:
+    assert not has_diverged([5.0])
+    assert has_diverged([math.nan])
+    assert has_diverged([1.0, 0.5, math.inf])
+    assert not has_diverged([1.0, 1.0, 1.0, 9.0])  # one bad batch
+    assert has_diverged([1.0, 1.0, 1.0, 9.0, 9.0, 9.0])
+
+
+def test_what_a_test_told_is_said_with_what_was_taken() -> None:
+    test = RangeTest(lr=0.0031, outcome="found", rates=(), losses=(1.0,) * 80, smoothed=(), seconds=0.42)
+    assert told(test) == "Rate 0.0031 found by a range test (80 steps, 0.4 s)."
+
+
+def weights_of(run: uf.Run) -> bytes:
+    return (run.path / "model.safetensors").read_bytes()
+
+
+def history_of(run: uf.Run) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_jsonl(run.path / "history.jsonl")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        pytest.param({"strategy": "lp-ft"}, marks=pytest.mark.slow),
+        pytest.param({"strategy": "layerwise", "solver": "sgd"}, marks=pytest.mark.slow),
+    ],
+    ids=["head", "lp-ft", "layerwise by SGD"],
+)
+def test_a_training_by_a_rate_that_was_found_is_the_one_by_that_rate_given(
+    image_folder: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    settings = {**SETTINGS, **changes}
+    found = uf.train(image_folder, out=tmp_path / "auto", lr="auto", **settings)
+    test = found.record.range_test
+    assert test is not None
+    given = uf.train(image_folder, out=tmp_path / "given", **{**settings, "lr": test.lr})
+    assert weights_of(found) == weights_of(given)
+    assert history_of(found) == history_of(given)
+    assert (found.path / "plan.toml").read_text() == (given.path / "plan.toml").read_text()
+    assert found.record.config.lr == "auto"
+    assert given.record.range_test is None
+
+
+class InterruptedAt(Silent):
+    """Interrupts at a step, or in the range test, before its first step."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def step(self, _info: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def phase(self, info: Any) -> None:
+        if self.left == 0:
+            self.left = 1
+            self.step(info)
+
+
+@pytest.mark.parametrize("step", [3, 0], ids=["in training", "in the range test"])
+def test_resuming_follows_the_rate_that_was_found(image_folder: Path, tmp_path: Path, step: int) -> None:
+    settings = {**SETTINGS, "strategy": "layerwise", "epochs": 1, "lr": "auto"}
+    whole = uf.train(image_folder, out=tmp_path / "whole", **settings)
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=tmp_path / "parts", progress=InterruptedAt(step), **settings)
+    parts = uf.train(out=tmp_path / "parts", resume=True, lr="auto")
+    assert weights_of(parts) == weights_of(whole)
+    assert history_of(parts) == history_of(whole)
+    assert parts.record.range_test is not None
+    assert whole.record.range_test is not None
+    assert parts.record.range_test.losses == whole.record.range_test.losses
+
+
+def test_the_run_keeps_the_curve_and_its_texts_tell_of_it(image_folder: Path, tmp_path: Path) -> None:
+    notes = list[str]()
+
+    class Listening(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    run = uf.train(image_folder, out=tmp_path / "run", lr="auto", progress=Listening(), **SETTINGS)
+    test = run.record.range_test
+    assert test is not None
+    assert len(test.rates) == len(test.losses) == len(test.smoothed) > 10
+    assert told(test) in notes
+    assert "range test" in (run.path / "methods.txt").read_text()
+    assert "Range test" in (run.path / "report.html").read_text()
+    assert json.loads((run.path / "run.json").read_text())["config"]["lr"] == "auto"
+
+
+def test_a_rate_to_be_found_contradicts_what_has_none_or_says_its_own(image_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'--lr auto contradicts solver "lbfgs"'):
+        uf.train(image_folder, out=tmp_path / "run", lr="auto", solver="lbfgs")
+    (tmp_path / "plan.toml").write_text(uf.plan_for("test_resnet").to_toml())
+    with pytest.raises(ConfigError, match="--lr contradicts --plan"):
+        uf.train(image_folder, out=tmp_path / "run", lr="auto", plan=tmp_path / "plan.toml")
+    with pytest.raises(ConfigError, match="on pictures"):
+        uf.plan_for("test_resnet", lr="auto")
+    with pytest.raises(ConfigError, match=r'--lr must be a number above 0, or "auto"'):
+        uf.train(image_folder, out=tmp_path / "run", lr="fast")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seeds", [2])
+def test_in_a_comparison_each_training_finds_its_own_rate(image_folder: Path, tmp_path: Path, seeds: int) -> None:
+    settings = {name: value for name, value in SETTINGS.items() if name not in {"strategy"}}
+    found = uf.compare(image_folder, strategies=["head"], seeds=seeds, lr="auto", out=tmp_path / "grid", **settings)
+    runs = [uf.load(path.parent) for path in sorted((found.path / "runs").glob("*/run.json"))]
+    tests = [run.record.range_test for run in runs]
+    assert len(tests) == seeds
+    assert all(tests)
+    assert tests[0] != tests[1]
