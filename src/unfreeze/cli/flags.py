@@ -48,6 +48,15 @@ def _whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
         raise ValueError(f'expected a whole number, but got "{tokens[0].value}".') from None
 
 
+def _rate(_kind: Any, tokens: Sequence[Token]) -> float | str:
+    """Read a rate, or `auto`; the parser's own message would name Python's types."""
+    value = tokens[0].value
+    try:
+        return value if value == "auto" else float(value)
+    except ValueError:
+        raise ValueError(f'expected a number, or auto, but got "{value}".') from None
+
+
 WholeNumber = Annotated[int, Parameter(converter=_whole_number)]
 JsonFlag = Annotated[
     bool, Parameter(name="--json", group=OUTPUT, help="Print one JSON object on stdout.", show_default=False)
@@ -141,6 +150,7 @@ class PlanFlags(TypedDict, total=False):
     epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
         float | Literal["auto"],
+        Parameter(converter=_rate),
         _setting(
             "lr",
             PLAN,

@@ -167,7 +167,7 @@ def range_test(
 
 def told(test: RangeTest) -> str:
     """Return what a test found, in one line."""
-    took = f"{len(test.losses)} steps, {test.seconds:.1f} s"
+    took = f"{len(test.losses)} steps, {test.seconds:.2g} s"
     match test.outcome:
         case "found":
             return f"Rate {test.lr:g} found by a range test ({took})."

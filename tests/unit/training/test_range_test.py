@@ -98,7 +98,7 @@ def test_a_sweep_ends_where_the_loss_is_far_above_its_least_or_not_finite() -> N
 
 def test_what_a_test_told_is_said_with_what_was_taken() -> None:
     test = RangeTest(lr=0.0031, outcome="found", rates=(), losses=(1.0,) * 80, smoothed=(), seconds=0.42)
-    assert told(test) == "Rate 0.0031 found by a range test (80 steps, 0.4 s)."
+    assert told(test) == "Rate 0.0031 found by a range test (80 steps, 0.42 s)."
 
 
 def weights_of(run: uf.Run) -> bytes:
@@ -199,7 +199,7 @@ def test_a_rate_to_be_found_contradicts_what_has_none_or_says_its_own(image_fold
 
 @pytest.mark.parametrize("seeds", [2])
 def test_in_a_comparison_each_training_finds_its_own_rate(image_folder: Path, tmp_path: Path, seeds: int) -> None:
-    settings = {name: value for name, value in SETTINGS.items() if name not in {"strategy"}}
+    settings = {name: value for name, value in SETTINGS.items() if name != "strategy"}
     found = uf.compare(image_folder, strategies=["head"], seeds=seeds, lr="auto", out=tmp_path / "grid", **settings)
     runs = [uf.load(path.parent) for path in sorted((found.path / "runs").glob("*/run.json"))]
     tests = [run.record.range_test for run in runs]
