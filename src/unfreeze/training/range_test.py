@@ -173,7 +173,7 @@ def told(test: RangeTest) -> str:
             return f"Rate {test.lr:g} found by a range test ({took})."
         case "flat":
             return f"The range test found no rate that lowers the loss ({took}); taken is the default, {test.lr:g}."
-    return f"In the range test the loss rose from the first step ({took}); taken is the default rate, {test.lr:g}."
+    return f"The range test diverged before the loss fell ({took}); taken is the default rate, {test.lr:g}."
 
 
 def _conclude(rates: Sequence[float], losses: Sequence[float], *, default: float, seconds: float) -> RangeTest:

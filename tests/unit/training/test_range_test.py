@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,26 @@ import pytest
 import torch
 
 import unfreeze as uf
+from unfreeze.backbones import Network
 from unfreeze.errors import ConfigError, InterruptedRunError
-from unfreeze.records import RangeTest, read_jsonl
-from unfreeze.training import Silent
-from unfreeze.training.range_test import has_diverged, pick_rate, smoothed, sweep_rates, told
+from unfreeze.freezing import apply_plan
+from unfreeze.records import RangeTest, TrainOptions, read_jsonl
+from unfreeze.training import PhaseInfo, Silent, StepInfo
+from unfreeze.training.checkpoint import snapshot
+from unfreeze.training.executing import loop_settings, make_feeder, make_loss
+from unfreeze.training.inputs import open_data, plan_from_options, study_data
+from unfreeze.training.loss import Loss
+from unfreeze.training.range_test import (
+    AutoRate,
+    has_diverged,
+    pick_rate,
+    range_test,
+    smoothed,
+    sweep_rates,
+    told,
+)
+from unfreeze.training.run import prepare
+from unfreeze.training.settings import settled
 
 SETTINGS: dict[str, Any] = {
     "model": "test_resnet",
@@ -60,7 +80,7 @@ def test_the_rate_on_logistic_losses_lies_a_tenth_below_the_least_loss() -> None
         optimizer.param_groups[0]["lr"] = rate
         rows = slice(20 * (i % 20), 20 * (i % 20) + 20)
         loss = torch.nn.functional.cross_entropy(layer(features[rows]), targets[rows])
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         if has_diverged(losses):
             break
         optimizer.zero_grad()
@@ -133,24 +153,85 @@ def test_a_training_by_a_rate_that_was_found_is_the_one_by_that_rate_given(
     assert given.record.range_test is None
 
 
+@pytest.fixture
+def sweep(image_folder: Path, tmp_path: Path) -> tuple[Network, Callable[..., RangeTest | None]]:
+    """A network whose norm layers learn statistics, and a range test on it: `sweep(loss=…, stop=…)`."""
+    options = settled(TrainOptions(**{**SETTINGS, "strategy": "full", "lr": "auto", "cache": False}), frozenset())
+    dataset = open_data(image_folder, options)
+    written = plan_from_options(options, n_outputs=len(dataset.outputs), architecture="test_resnet")
+    plan = at_rate(written, 1e-3)
+    data = study_data(image_folder, dataset, options, Silent())
+    setup, _ = prepare(data, options, plan=plan, cache=None, out=tmp_path / "run", progress=Silent())
+    settings, network = loop_settings(setup), setup.device.place(setup.network)
+    network.train()
+    apply_plan(network, plan, None, step=0, steps_per_epoch=settings.steps_per_epoch)
+    feeder = make_feeder(setup, settings, Silent())
+    feed = feeder.feed(range(plan.epochs), phase=0, head_alone=False, check=lambda: None)
+
+    def run(loss: Loss | None = None, stop: Callable[[], bool] = lambda: False) -> RangeTest | None:
+        return range_test(
+            network, feed, AutoRate(plan_at=lambda lr: at_rate(plan, lr), default=1e-3, plan_file=tmp_path / "no"),
+            epochs=range(plan.epochs), settings=settings, loss=loss or make_loss(setup), device=setup.device, stop=stop,
+        )  # fmt: skip
+
+    return network, run
+
+
+def at_rate(plan: uf.Plan, lr: float) -> uf.Plan:
+    return replace(plan, phases=tuple(replace(phase, lr=lr, norm="train") for phase in plan.phases))
+
+
+def bits_of(network: Network) -> list[bytes]:
+    return [value.numpy().tobytes() for value in snapshot(network).values()]
+
+
+def test_after_a_test_the_network_is_bit_for_bit_what_it_was_also_when_it_is_given_up(
+    sweep: tuple[Network, Callable[..., RangeTest | None]],
+) -> None:
+    network, run = sweep
+    before = bits_of(network)
+    first = run()
+    assert bits_of(network) == before
+    assert first is not None
+    assert len(set(first.losses)) > 5, "nothing trained"
+    again = run()
+    assert again is not None
+    assert again.losses == first.losses
+    answers = iter([False] * 5 + [True])
+    assert run(stop=lambda: next(answers)) is None
+    assert bits_of(network) == before
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_loss_that_is_never_finite_or_never_falls_leaves_the_default_rate(
+    sweep: tuple[Network, Callable[..., RangeTest | None]],
+) -> None:
+    _, run = sweep
+    never = run(loss=lambda outputs, _targets: outputs.sum() * math.nan)
+    flat = run(loss=lambda outputs, _targets: outputs.sum() * 0 + 2)
+    assert never is not None
+    assert flat is not None
+    assert (never.outcome, never.lr, never.losses) == ("diverged", 1e-3, ())
+    assert (flat.outcome, flat.lr) == ("flat", 1e-3)
+    assert "the default" in told(never)
+    assert "the default" in told(flat)
+
+
 class InterruptedAt(Silent):
-    """Interrupts at a step, or in the range test, before its first step."""
+    """Sends this process an interrupt at a step; at step 0 when the phase begins, before its range test."""
 
     def __init__(self, step: int) -> None:
         self.left = step
 
-    def step(self, _info: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            import os
-            import signal
-
+    def phase(self, info: PhaseInfo) -> None:
+        if self.left == 0 and info.finds_rate:
             os.kill(os.getpid(), signal.SIGINT)
 
-    def phase(self, info: Any) -> None:
+    def step(self, info: StepInfo) -> None:
+        assert info.lr >= 0
+        self.left -= 1
         if self.left == 0:
-            self.left = 1
-            self.step(info)
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("step", [3, 0], ids=["in training", "in the range test"])
@@ -197,12 +278,11 @@ def test_a_rate_to_be_found_contradicts_what_has_none_or_says_its_own(image_fold
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("seeds", [2])
-def test_in_a_comparison_each_training_finds_its_own_rate(image_folder: Path, tmp_path: Path, seeds: int) -> None:
+def test_in_a_comparison_each_training_finds_its_own_rate(image_folder: Path, tmp_path: Path) -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != "strategy"}
-    found = uf.compare(image_folder, strategies=["head"], seeds=seeds, lr="auto", out=tmp_path / "grid", **settings)
+    found = uf.compare(image_folder, strategies=["head"], seeds=2, lr="auto", out=tmp_path / "grid", **settings)
     runs = [uf.load(path.parent) for path in sorted((found.path / "runs").glob("*/run.json"))]
     tests = [run.record.range_test for run in runs]
-    assert len(tests) == seeds
+    assert len(tests) == 2
     assert all(tests)
     assert tests[0] != tests[1]
