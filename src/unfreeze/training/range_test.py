@@ -1,9 +1,10 @@
 """The head's rate from a range test: a few steps at rising rates on the phase's own feed, and then as if nothing was.
 
 Smith 2017 (Cyclical learning rates, WACV): the loss falls while rates are useful and rises when they are too high. The
-rate taken is a tenth of the one at which the smoothed loss is least, the first of fastai's rules (`minimum`): of their
-rules it is the one that a single noisy step moves least, because the least of a smoothed curve is flat around it, and a
-tenth keeps it clear of the rise whatever the schedule. Measured beside the others in docs/reference/plans.md.
+rate taken is the one at which the loss falls fastest (fastai's rule `steep`), with the slope fitted to a decade of rates,
+so that no single batch decides. fastai's other rules depend on where the curve ends: the least loss (`minimum`, a tenth of
+its rate) wanders, because a sweep over few pictures sees them several times and keeps falling, and `valley` moves with it.
+docs/reference/plans.md has the figures.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ LOWEST, HIGHEST = 1e-5, 10.0
 N_STEPS = 100  # where a step is a head's on vectors that are there: milliseconds in all
 N_STEPS_HEAVY = 40  # where a step is a whole network's
 WINDOW = 0.05  # of the steps, on either side of one, over which its loss is averaged
-BELOW_LEAST = 10.0  # how far below the rate of the least loss
+HALF_DECADE = 0.5
+ROUNDING = 1e-9
 DIVERGED = 4.0  # times the least loss so far
 LEAST_DROP = 0.05  # of the first loss: less than this is noise of batches
 
@@ -85,25 +87,27 @@ def has_diverged(losses: Sequence[float]) -> bool:
 
 
 def pick_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """Return the rate that a sweep tells: a tenth of the one with the least smoothed loss; None if it tells none.
+    """Return the rate that a sweep tells: the one at which the loss falls fastest; None if it tells none.
 
-    It tells none where no rate lowers the loss by more than batches vary it.
+    The slope at a rate is that of the line of least squares through the losses of the decade around it. A sweep tells
+    none where no rate lowers the loss by more than batches vary it, or where it ended within a decade.
 
     Args:
-        rates: of the steps, rising.
+        rates: of the steps, rising, evenly spaced in their logarithm.
         losses: of each step's batch, before the step; finite.
 
-    >>> rates = sweep_rates(61)
-    >>> round(pick_rate(rates, [abs(i - 40) for i in range(61)]), 4)  # least at the rate 0.1
-    0.01
+    >>> rates = sweep_rates(101)
+    >>> pick_rate(rates, [2 / (1 + (rate / 0.003) ** 2) for rate in rates])
+    0.00288
     """
-    values = smoothed(losses)
-    if len(values) < 3:  # noqa: PLR2004 - no curve
+    values, x = smoothed(losses), np.log10(rates[: len(losses)])
+    if not values or values[0] - min(values) <= LEAST_DROP * abs(values[0]):
         return None
-    least = int(np.argmin(values))
-    if values[0] - values[least] <= LEAST_DROP * abs(values[0]):
+    inside = np.flatnonzero((x - HALF_DECADE >= x[0] - ROUNDING) & (x + HALF_DECADE <= x[-1] + ROUNDING))
+    slopes = [_slope(x, losses, around=x[i]) for i in inside]
+    if not slopes or min(slopes) >= 0:
         return None
-    return float(f"{rates[least] / BELOW_LEAST:.3g}")  # no digits that it does not know; what is told can be typed
+    return float(f"{rates[inside[int(np.argmin(slopes))]]:.3g}")  # no digits that it does not know; it can be typed
 
 
 def range_test(
@@ -174,6 +178,12 @@ def told(test: RangeTest) -> str:
         case "flat":
             return f"The range test found no rate that lowers the loss ({took}); taken is the default, {test.lr:g}."
     return f"The range test diverged before the loss fell ({took}); taken is the default rate, {test.lr:g}."
+
+
+def _slope(x: np.ndarray, losses: Sequence[float], *, around: float) -> float:
+    near = np.abs(x - around) <= HALF_DECADE + ROUNDING
+    x_near, y_near = x[near] - x[near].mean(), np.asarray(losses, dtype=np.float64)[near]
+    return float((x_near @ y_near) / (x_near @ x_near))
 
 
 def _conclude(rates: Sequence[float], losses: Sequence[float], *, default: float, seconds: float) -> RangeTest:
