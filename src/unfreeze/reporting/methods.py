@@ -235,7 +235,8 @@ def _range_test(test: RangeTest | None) -> Iterator[str]:
     if test.outcome == "found":
         yield (
             f"The classifier's peak rate in the first phase, {rate(test.lr)}, was found by a range test on training "
-            f"pictures (Smith 2017; {swept}): the one at which the loss fell fastest. Other rates keep their ratio to it."
+            f"pictures (Smith 2017; {swept}): the one at which the loss fell fastest. Other rates keep their ratio to "
+            "it."
         )
     else:
         yield f"A range test (Smith 2017; {swept}) found no rate, so that the default, {rate(test.lr)}, was taken."

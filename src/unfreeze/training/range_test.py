@@ -1,10 +1,10 @@
 """The head's rate from a range test: a few steps at rising rates on the phase's own feed, and then as if nothing was.
 
 Smith 2017 (Cyclical learning rates, WACV): the loss falls while rates are useful and rises when they are too high. The
-rate taken is the one at which the loss falls fastest (fastai's rule `steep`), with the slope fitted to a decade of rates,
-so that no single batch decides. fastai's other rules depend on where the curve ends: the least loss (`minimum`, a tenth of
-its rate) wanders, because a sweep over few pictures sees them several times and keeps falling, and `valley` moves with it.
-docs/reference/plans.md has the figures.
+rate taken is the one at which the loss falls fastest (fastai's rule `steep`), with the slope fitted to a decade of
+rates, so that no single batch decides. fastai's other rules depend on where the curve ends: the least loss (`minimum`,
+a tenth of its rate) wanders, because a sweep over few pictures sees them several times and keeps falling, and `valley`
+moves with it. docs/reference/plans.md has the figures.
 """
 
 from __future__ import annotations
