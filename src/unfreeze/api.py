@@ -247,6 +247,8 @@ def plan_for(model: str, **options: Any) -> Plan:
     from unfreeze.training.settings import architecture_of, settled
 
     changes = {"model": model, **checked_names(options)}
+    if changes.get("lr") == "auto":
+        raise ConfigError("--lr auto finds the rate on pictures when a training begins; a plan without any has none.")
     settings = settled(TrainOptions(**changes), frozenset(changes))
     return plan_from_options(settings, n_outputs=2, architecture=architecture_of(settings))
 

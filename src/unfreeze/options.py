@@ -97,7 +97,7 @@ def solver_problems(
         return
     alone, why = set(solvers) == {"lbfgs"}, 'contradicts solver "lbfgs", which'
     if options.lr is not None and options.plan is None:
-        yield f"--lr {options.lr:g} {why} has no rate. Leave it out."
+        yield f"--lr {_rate_text(options.lr)} {why} has no rate. Leave it out."
     if options.hidden is not None:
         yield f'--hidden {options.hidden} {why} fits a linear head. Leave it out, or take solver "adamw".'
     if options.balance == "sampling":
@@ -166,7 +166,9 @@ def _kind_problems(options: TrainOptions) -> Iterator[str]:
             msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
             choices = _choices(field.type)
-            if choices:
+            if field.name == "lr":
+                yield f'--lr must be a number above 0, or "auto" to find one by a range test, but got {value!r}.'
+            elif choices:
                 known = ", ".join(choices)
                 near = did_you_mean(str(value), choices)
                 yield f'{flag(field.name)} must be one of {known}, but got "{value}".{near}'
@@ -192,8 +194,8 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         seed = getattr(options, name)
         if seed is not None and not 0 <= seed <= LARGEST_SEED:
             yield f"{flag(name)} must be between 0 and {LARGEST_SEED}, but got {seed}."
-    if options.lr is not None and not (isfinite(options.lr) and options.lr > 0):
-        yield f"--lr must be a number above 0, but got {options.lr}; the usual rate of a new head is 1e-3."
+    if isinstance(options.lr, float | int) and not (isfinite(options.lr) and options.lr > 0):
+        yield (f'--lr must be a number above 0, or "auto", but got {options.lr}; the usual rate of a new head is 1e-3.')
     if options.clip is not None and not (isfinite(options.clip) and options.clip > 0):
         yield f'--clip must be a number above 0, or "none" for no clipping, but got {options.clip}.'
     if options.metric is not None:
@@ -205,6 +207,10 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         )
     if not 0 <= options.label_smoothing < 1:
         yield f"--label-smoothing must be at least 0 and below 1, but got {options.label_smoothing}."
+
+
+def _rate_text(lr: float | str) -> str:
+    return lr if isinstance(lr, str) else f"{lr:g}"
 
 
 def _metric_problem(metric: str, task: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ __all__ = [
     "Metrics",
     "ModelRecord",
     "PhaseRecord",
+    "RangeTest",
     "RunRecord",
     "TaskName",
     "Timing",
@@ -77,7 +78,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     group: str | None = None
     split: str | None = None
     batch_size: int = 32
-    lr: float | None = None  # the head's rate; None: the plan's own, or training.inputs.default_lr
+    lr: float | Literal["auto"] | None = None  # the head's rate; None: the plan's own, or training.inputs.default_lr
     solver: Literal["adamw", "sgd", "lbfgs"] | None = None
     metric: str | None = None
     balance: Literal["none", "weights", "sampling"] = "none"
@@ -163,6 +164,17 @@ class PhaseRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     seconds: float
 
 
+class RangeTest(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a range test found the head's rate (`--lr auto`), and its curve."""
+
+    lr: float  # the rate that the training took
+    outcome: Literal["found", "flat", "diverged"]  # flat, diverged: it told none, and the default was taken
+    rates: tuple[float, ...]  # the head's, of each step
+    losses: tuple[float, ...]  # of each step's batch, before the step
+    smoothed: tuple[float, ...]  # the same, averaged over neighbours
+    seconds: float
+
+
 class LayerRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One layer group in one phase, as layers.json keeps it."""
 
@@ -231,6 +243,7 @@ class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     device: str = "cpu"
     precision: str = "fp32"
     primary_metric: str
+    range_test: RangeTest | None = None  # where `--lr auto` looked for the head's rate
     phases: tuple[PhaseRecord, ...] = ()
     timing: Timing = Timing()
     metrics: RunMetrics = RunMetrics()

@@ -47,7 +47,7 @@ def test_commands_of_later_are_unknown(unfreeze: Callable[..., Any], command: st
         (("train", "x", "--epochs"), "--epochs needs a value."),
         (("train", "x", "--epochs", "ten"), 'expected a whole number, but got "ten".'),
         (("train", "x", "--epochs", "1.5"), 'expected a whole number, but got "1.5".'),
-        (("train", "x", "--lr", "fast"), 'unable to convert "fast" into float.'),
+        (("train", "x", "--lr", "fast"), 'expected a number, or auto, but got "fast".'),
         (("train", "x", "--task", "guess"), 'Choose from: "auto", "classification"'),
         (("train", "x", "y", "z"), 'Did not expect "y z".'),
         (("train", "x", "--no-resume"), "There is no option --no-resume."),

@@ -48,6 +48,15 @@ def _whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
         raise ValueError(f'expected a whole number, but got "{tokens[0].value}".') from None
 
 
+def _rate(_kind: Any, tokens: Sequence[Token]) -> float | str:
+    """Read a rate, or `auto`; the parser's own message would name Python's types."""
+    value = tokens[0].value
+    try:
+        return value if value == "auto" else float(value)
+    except ValueError:
+        raise ValueError(f'expected a number, or auto, but got "{value}".') from None
+
+
 WholeNumber = Annotated[int, Parameter(converter=_whole_number)]
 JsonFlag = Annotated[
     bool, Parameter(name="--json", group=OUTPUT, help="Print one JSON object on stdout.", show_default=False)
@@ -140,9 +149,13 @@ class PlanFlags(TypedDict, total=False):
     plan: Annotated[Path, _setting("plan", PLAN, "A plan file (TOML) instead; `unfreeze plan --toml` writes one.")]
     epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
-        float,
+        float | Literal["auto"],
+        Parameter(converter=_rate),
         _setting(
-            "lr", PLAN, "The head's rate; the others scale with it. [default: 3e-3 for head, else 1e-3; 1e-2 for SGD]"
+            "lr",
+            PLAN,
+            "The head's rate; the others scale with it. auto finds it by a range test. "
+            "[default: 3e-3 for head, else 1e-3; 1e-2 for SGD]",
         ),
     ]
     solver: Annotated[

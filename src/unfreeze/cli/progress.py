@@ -42,6 +42,8 @@ def phase_text(info: PhaseInfo) -> str:
     rates = f"rates {rate_text(info.lr_max)}"
     if info.lr_min != info.lr_max:
         rates = f"rates {rate_text(info.lr_min)} to {rate_text(info.lr_max)}"
+    if info.finds_rate:
+        rates = "rates by a range test"
     if info.solver == "lbfgs":
         rates = "by L-BFGS"
     share = f"{count_text(info.n_trained)} of {count_text(info.n_parameters)} parameters"

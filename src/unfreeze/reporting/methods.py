@@ -16,7 +16,7 @@ from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval, ra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from unfreeze.records import ModelRecord, PhaseRecord
+    from unfreeze.records import ModelRecord, PhaseRecord, RangeTest
 
 __all__ = ["write_methods"]
 
@@ -35,6 +35,7 @@ REFERENCES = {
     "optimization. ACM Trans. Math. Softw. 23, 1997.",
     "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
     "learning rates. 2018.",
+    "range-test": "Smith, L. N. Cyclical learning rates for training neural networks. WACV 2017.",
     "wilson": "Wilson, E. B. Probable inference, the law of succession, and statistical inference. "
     "J. Am. Stat. Assoc. 22, 1927.",
     "mover": "Zou, G. Y., Donner, A. Construction of confidence limits about effect measures. Stat. Med. 27, 2008.",
@@ -155,6 +156,7 @@ def _training(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     config, planned = record.config, plan.get("phase", [])
     for i, phase in enumerate(record.phases):
         yield _phase(contents, i, phase, planned[i] if i < len(planned) else {})
+    yield from _range_test(record.range_test)
     modes = {p["norm"] for p in planned if p.get("norm") in NORM_MODES}
     if len(modes) == 1:
         yield f"Frozen layers were in inference mode; {NORM_MODES[modes.pop()]}."
@@ -225,6 +227,21 @@ def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
     )
 
 
+def _range_test(test: RangeTest | None) -> Iterator[str]:
+    """Say how the head's rate was found, or that it could not be."""
+    if test is None:
+        return
+    swept = f"over {len(test.losses)} steps from {rate(test.rates[0])} upwards" if test.rates else "upwards"
+    if test.outcome == "found":
+        yield (
+            f"The classifier's peak rate in the first phase, {rate(test.lr)}, was found by a range test on training "
+            f"pictures (Smith 2017; {swept}): the one at which the loss fell fastest. Other rates keep their ratio to "
+            "it."
+        )
+    else:
+        yield f"A range test (Smith 2017; {swept}) found no rate, so that the default, {rate(test.lr)}, was taken."
+
+
 def _results(contents: Contents) -> Iterator[str]:
     record = contents.record
     told = []
@@ -284,6 +301,8 @@ def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     phases = plan.get("phase", [])
     solvers = {phase.get("solver", "adamw") for phase in phases} or {"adamw"}
     yield from (solver for solver in ("adamw", "lbfgs") if solver in solvers)
+    if contents.record.range_test is not None:
+        yield "range-test"
     if any(phase.get("schedule") == "one-cycle" for phase in phases):
         yield "one-cycle"
     of_task = {

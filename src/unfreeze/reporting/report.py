@@ -19,6 +19,7 @@ from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.headline import headline_chart
 from unfreeze.reporting.pictures import doubt_pictures, mistake_pictures, suspect_pictures
+from unfreeze.reporting.range_chart import range_chart
 from unfreeze.reporting.rendering import render
 from unfreeze.reporting.tables import (
     Table,
@@ -117,6 +118,8 @@ def _training(contents: Contents) -> dict[str, Any]:
         curves = [metric_chart(history, metric=metric), loss_chart(history)]
         curves += [freeze_chart(history, layers)] if layers else []
         curves.append(rate_chart(history))
+        if record.range_test is not None and record.range_test.losses:
+            curves.append(range_chart(record.range_test))
     rows = tuple(
         (
             str(row["epoch"] + 1),

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unfreeze.errors import RunError
-from unfreeze.records import LayerRecord, PhaseRecord
+from unfreeze.records import LayerRecord, PhaseRecord, RangeTest
 
 __all__ = [
     "Best",
@@ -59,6 +59,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     epoch_seconds: float = 0.0
     n_history_bytes: int = 0  # how much of history.jsonl belongs to this state
     hashes_before: dict[str, str] = {}
+    range_test: RangeTest | None = None  # what found the rates of the plan that is followed
     phases: tuple[PhaseRecord, ...] = ()
     layers: tuple[LayerRecord, ...] = ()
 

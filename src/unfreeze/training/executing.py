@@ -25,12 +25,13 @@ from unfreeze.training.directory import discard_lock, only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.evidence import write_data_evidence
 from unfreeze.training.feeding import Feed, Feeder
-from unfreeze.training.inputs import StudiedData
+from unfreeze.training.inputs import StudiedData, default_lr, write_plan
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import Loss, class_weights, loss_function, sampling_weights
 from unfreeze.training.prefixes import PrefixSettings
 from unfreeze.training.progress import Progress
+from unfreeze.training.range_test import AutoRate, told
 
 __all__ = ["Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]
 
@@ -119,20 +120,22 @@ def finish(
     evaluating = time.monotonic()
     write_json(setup.out / "layers.json", cursor.layers)
     metrics, calibration = _evaluate(setup, feeder.final())
+    test = cursor.range_test
+    untold = () if test is None or test.outcome == "found" else (told(test),)
     timing = msgspec.structs.replace(
         record.timing,
         prefix_seconds=round(feeder.use.seconds, 3),
-        train_seconds=round(cursor.seconds, 3),
+        train_seconds=round(cursor.seconds + (0.0 if test is None else test.seconds), 3),
         evaluate_seconds=round(time.monotonic() - evaluating, 3),
     )
     timing = _with_total(timing, began)
     diverged = _divergence(setup, cursor)
-    notes = (*record.notes, *feeder.notes, *diverged, *calibration.notes)
+    notes = (*record.notes, *feeder.notes, *untold, *diverged, *calibration.notes)
     for note in (*diverged, *calibration.notes):
         progress.note(note)
     update(
-        setup.out, record, status="done", notes=notes, phases=cursor.phases, timing=timing, metrics=metrics,
-        calibration=calibration.record,
+        setup.out, record, status="done", notes=notes, range_test=test, phases=cursor.phases, timing=timing,
+        metrics=metrics, calibration=calibration.record,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
 
@@ -190,8 +193,23 @@ def _fine_tune(
 ) -> Cursor:
     return fine_tune(
         setup.network, setup.plan, setup.data.dataset, settings=settings, loss=make_loss(setup), device=setup.device,
-        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt, resume=resume,
+        directory=setup.out, progress=progress, feeder=feeder, interrupt=interrupt,
+        auto=_auto_rate(setup), resume=resume,
     )  # fmt: skip
+
+
+def _auto_rate(setup: Setup) -> AutoRate | None:
+    """Return how the training finds its rate, where it is asked to."""
+    options, layers = setup.options, setup.plan.layers
+    if options.lr != "auto" or options.plan is not None:  # in a comparison, one row may be a plan's
+        return None
+    default = default_lr(options)
+    assert default is not None, "a solver without rates contradicts --lr"
+    return AutoRate(
+        plan_at=lambda lr: write_plan(msgspec.structs.replace(options, lr=lr), layers),
+        default=default,
+        plan_file=setup.out / "plan.toml",
+    )
 
 
 def make_loss(setup: Setup) -> Loss:

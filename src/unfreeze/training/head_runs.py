@@ -49,6 +49,7 @@ def can_train_at_once(plan: Plan, options: TrainOptions) -> bool:
         and len(set(plan.peak_lrs(0).values())) == 1
         and phase.solver == "adamw"
         and phase.patience is None
+        and options.lr != "auto"  # each seed finds its own
         and options.pretrained
         and options.precision != "bf16"
         and not Path(options.model).is_dir()

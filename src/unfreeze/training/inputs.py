@@ -37,7 +37,7 @@ from unfreeze.plans import Plan, PlanSettings, make_plan
 from unfreeze.records import DataRecord, TrainOptions
 from unfreeze.training.progress import Progress
 
-__all__ = ["StudiedData", "open_data", "plan_from_options", "study_data", "write_plan"]
+__all__ = ["StudiedData", "default_lr", "open_data", "plan_from_options", "study_data", "write_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +166,8 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
 def write_plan(options: TrainOptions, layers: Layers) -> Plan:
     """Make the plan that the options ask for, on a network's layers.
 
+    With `lr="auto"` it has the default rates: those that were found are known when the training has begun.
+
     Raises:
         PlanError, SelectorError, ConfigError: as the plan or its selectors are wrong.
     """
@@ -175,7 +177,7 @@ def write_plan(options: TrainOptions, layers: Layers) -> Plan:
         options.strategy,
         layers,
         epochs=options.epochs,
-        lr=default_lr(options) if options.lr is None else options.lr,
+        lr=default_lr(options) if options.lr is None or options.lr == "auto" else options.lr,
         solver=solver_of(options),
         patience=options.patience,
         settings=_plan_settings(options),
@@ -190,7 +192,7 @@ def _plan_settings(options: TrainOptions) -> PlanSettings:
 
 
 def default_lr(options: TrainOptions) -> float | None:
-    """Return the head's rate where none is given.
+    """Return the head's rate where none is given, and where a range test finds none.
 
     None for L-BFGS, which has none; 1e-2 for SGD; for AdamW 3e-3 where the head alone trains (docs/adr/0014), else
     1e-3, the classic recipes' rate.

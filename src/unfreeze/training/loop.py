@@ -21,6 +21,7 @@ from unfreeze.data.threads import one_thread
 from unfreeze.errors import FailedError
 from unfreeze.freezing import apply_plan, apply_rates, layer_hashes
 from unfreeze.plans import Phase, Plan, PlanState
+from unfreeze.records import write_text
 from unfreeze.training.checkpoint import Best, Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
@@ -33,6 +34,7 @@ from unfreeze.training.optimizers import make_optimizer, optimize
 from unfreeze.training.pausing import Pauses
 from unfreeze.training.phases import assert_frozen, layer_records, phase_info, phase_record
 from unfreeze.training.progress import EpochInfo, Progress, StepInfo
+from unfreeze.training.range_test import AutoRate, range_test, told
 from unfreeze.training.seeding import seed_step
 from unfreeze.training.standing import (
     Where,
@@ -65,6 +67,7 @@ def fine_tune(
     progress: Progress,
     feeder: Feeder,
     interrupt: Interrupt,
+    auto: AutoRate | None = None,
     resume: bool = False,
     on_step: OnStep = lambda _state: None,
 ) -> Cursor:
@@ -81,6 +84,7 @@ def fine_tune(
         progress: who is told.
         feeder: what each phase trains on.
         interrupt: tells when the user wants an end.
+        auto: how to find the head's rate by a range test when the training begins; None: the plan says the rates.
         resume: go on from the directory's checkpoint.
         on_step: called after each optimizer step, before the next begins (for own logging).
 
@@ -102,7 +106,8 @@ def fine_tune(
     history.cut(state.cursor.n_history_bytes)
     loop = _Loop(
         state=state, plan=plan, dataset=dataset, settings=settings, loss=loss, device=device, history=history,
-        progress=progress, feeder=feeder, pauses=Pauses(state, interrupt), on_step=on_step,
+        progress=progress, feeder=feeder, pauses=Pauses(state, interrupt), auto=auto,
+        on_step=on_step,
     )  # fmt: skip
     loop.run()
     return state.cursor
@@ -122,16 +127,20 @@ class _Loop:
     progress: Progress
     feeder: Feeder
     pauses: Pauses
+    auto: AutoRate | None
     on_step: OnStep
     trained: list[nn.Parameter] = field(default_factory=list)  # what apply_plan has found to train
     counted_at: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
         """Train from the cursor to the end of the plan."""
+        if self.auto is not None and self.state.cursor.range_test is not None:
+            self.plan = self.auto.plan_at(self.state.cursor.range_test.lr)
         while self.state.cursor.phase < len(self.plan.phases):
             if not self.state.cursor.hashes_before:
                 self.state.advance(hashes_before=layer_hashes(self.network, self.plan.layers))
-            self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings))
+            finds_rate = self.auto is not None and self.state.cursor.range_test is None
+            self.progress.phase(phase_info(self.plan, self.state.cursor.phase, self.settings, finds_rate=finds_rate))
             if not self.phase_is_over:
                 self.train_phase()
             self.end_phase()
@@ -149,8 +158,24 @@ class _Loop:
             self.fit_phase(feed)
             return
         with one_thread() if feed.is_light else nullcontext():
+            if self.auto is not None and self.state.cursor.range_test is None:
+                self.find_rate(feed, self.auto)
             while not self.phase_is_over:
                 self.train_epoch(feed)
+
+    def find_rate(self, feed: Feed, auto: AutoRate) -> None:
+        """Find the head's rate, and go on by the plan that it makes; weights are as they were."""
+        epochs, given_up = epochs_of_phase(self.plan, self.state.cursor), lambda: self.pauses.asked
+        found = range_test(
+            self.network, feed, auto, epochs=epochs, settings=self.settings, loss=self.loss, device=self.device,
+            stop=given_up,
+        )  # fmt: skip
+        if found is not None:
+            self.plan = auto.plan_at(found.lr)
+            write_text(auto.plan_file, self.plan.to_toml())
+            self.state.advance(range_test=found)
+            self.progress.note(told(found))
+        self.pauses.if_due()
 
     def fit_phase(self, feed: Feed) -> None:
         """Fit the head at what is left of the phase's strengths of the L2 penalty, an epoch each."""

@@ -25,6 +25,11 @@ class Pauses:
         self._state, self._interrupt = state, interrupt
         self._saved_at = time.monotonic()
 
+    @property
+    def asked(self) -> bool:
+        """Whether the user wants an end."""
+        return self._interrupt.asked
+
     def if_due(self) -> None:
         """Save a checkpoint now and then, and when an interrupt asks for an end.
 

@@ -29,8 +29,8 @@ class _Settings(Protocol):
     def steps_per_epoch(self) -> int: ...
 
 
-def phase_info(plan: Plan, index: int, settings: _Settings) -> PhaseInfo:
-    """Describe a phase before it begins."""
+def phase_info(plan: Plan, index: int, settings: _Settings, *, finds_rate: bool = False) -> PhaseInfo:
+    """Describe a phase before it begins, with `finds_rate` before its rates are known."""
     phase, trained, lrs = plan.phases[index], plan.trained(index), plan.peak_lrs(index)
     groups = [group.name for group in plan.layers.groups if any(leaf.name in trained for leaf in group.leaves)]
     n_trained = sum(
@@ -47,6 +47,7 @@ def phase_info(plan: Plan, index: int, settings: _Settings) -> PhaseInfo:
         trained=groups[0] if len(groups) == 1 else f"{groups[0]} … {groups[-1]}",
         lr_min=min(lrs.values()),
         lr_max=max(lrs.values()),
+        finds_rate=finds_rate,
         solver=phase.solver,
         norm=phase.norm,
         metric=settings.metric,

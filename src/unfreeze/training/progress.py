@@ -24,6 +24,7 @@ class PhaseInfo:
     trained: str  # the trained layer groups in words: "layer4.0 … head"
     lr_min: float  # smallest and largest peak rate among the trained groups; 0 where the solver has none
     lr_max: float
+    finds_rate: bool = False  # rates are found by a range test when it begins; these are the defaults
     solver: Solver = "adamw"
     norm: str
     metric: str  # name of the metric that picks the best epoch
