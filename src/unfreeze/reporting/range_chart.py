@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from unfreeze.reporting.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart
+from unfreeze.reporting.axes import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Chart
+from unfreeze.reporting.charts import HEIGHT
 from unfreeze.reporting.svg import Scale, circle, drawing, line, path, text, ticks
 from unfreeze.reporting.wording import rate
 
