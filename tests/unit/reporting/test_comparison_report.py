@@ -359,3 +359,13 @@ def test_reporting_a_comparison_loads_no_torch(tmp_path: Path) -> None:
     directory = str(write_comparison(tmp_path / "compared"))
     result = subprocess.run([sys.executable, "-c", program, directory], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_one_epoch_is_a_curve_too(tmp_path: Path) -> None:
+    only = SIX_ROWS[1:2]
+    (run,) = (write_comparison(tmp_path / "compared", only) / "runs").iterdir()
+    assert (run / "history.jsonl").is_file()
+    write_one = '{"epoch": 0, "metrics": {"balanced_accuracy": 0.5}, "best": true}\n'
+    (run / "history.jsonl").write_text(write_one)
+    text = write_comparison_report(tmp_path / "compared").read_text(encoding="utf-8")
+    assert charts(text)["head2toe"].count('class="s1 dot"') == 1
