@@ -32,7 +32,7 @@ def doubts(record: CompareRecord) -> tuple[str, ...]:
 def judging_pictures(record: CompareRecord) -> str:
     """Return how many pictures decided, and on which side they lay."""
     n = count(record.n_judging)
-    return f"{n} validation pictures" if record.options.folds is None else f"{n} pictures, out of fold"
+    return f"{n} validation pictures" if record.options.folds is None else f"{n} pictures out of fold"
 
 
 def state_of(record: CompareRecord, directory: Path) -> str:

@@ -56,7 +56,7 @@ def curve_chart(
     x = Scale(first - 0.5, last + 0.5, LEFT, WIDTH - RIGHT)
     y = Scale(*y_ends, HEIGHT - BOTTOM, TOP)
     parts = grid_y(y, ticks(*y_ends, n=4), form, right=WIDTH - RIGHT, left=LEFT)
-    for tick in sorted({first, *(t for t in ticks(first, last, n=4) if t.is_integer() and t > first + 1)}):
+    for tick in sorted({first, *(t for t in ticks(first, last, n=4) if t % 1 == 0 and t > first + 1)}):
         parts.append(text(x(tick), HEIGHT - BOTTOM + 14, f"{tick:g}", classes="tick", anchor="middle"))
     for curve in curves:
         places = [None if value is None else (x(at), y(value)) for at, value in curve.points]

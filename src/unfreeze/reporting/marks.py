@@ -48,7 +48,7 @@ class Mark:
         high: its upper limit.
         at: where it lies on the other axis; above 0.
         note: all that is said of it, for a pointer and for those who cannot see it.
-        number: what stands for its name where there is no room for that.
+        number: its rank, which stands for its name where there is no room for that.
         is_chosen: whether it is ringed.
     """
 
@@ -114,14 +114,17 @@ def scatter_chart(
             parts.append(circle(at, y(mark.value), RADIUS + 4, classes="kept"))
         classes = f"f{mark.look.colour} edged"
         parts.append(shape(at, y(mark.value), RADIUS, kind=mark.look.shape, classes=classes, note=mark.note))
-    parts += _names(marks, places, y)
+    names = _names(marks, places, y)
+    parts += [text(left, base, name, classes="name", anchor=anchor) for left, base, anchor, name in names]
     parts += [
         text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 3, x_name, classes="label", anchor="middle"),
         text(LEFT, 12, y_name, classes="label"),
     ]
     said = "; ".join(mark.note or mark.name for mark in marks)
     chart = drawing(parts, width=WIDTH, height=HEIGHT, label=f"{title}: {said}")
-    return Chart(title, chart, _keys(marks, chosen))
+    shown = {name for *_, name in names}
+    is_numbered = any(mark.number in shown for mark in marks if mark.number)
+    return Chart(title, chart, _keys(marks, chosen), note="Numbers are ranks." if is_numbered else "")
 
 
 def forest_chart(
@@ -193,13 +196,13 @@ def _parted(places: Sequence[float]) -> list[float]:
     return [at - beyond for at in found]
 
 
-def _names(marks: Sequence[Mark], places: Sequence[float], y: Scale) -> list[str]:
-    """Write each mark's name beside it, where it covers nothing; its number where there is no room."""
+def _names(marks: Sequence[Mark], places: Sequence[float], y: Scale) -> list[tuple[float, float, str, str]]:
+    """Return each mark's name, or its number where a name would cover something: x, baseline, anchor and text."""
     taken: list[Box] = []
     for mark, at in zip(marks, places, strict=True):
         taken.append((at - 2, y(mark.ends[1]), at + 2, y(mark.ends[0])))
         taken.append((at - 9, y(mark.value) - 9, at + 9, y(mark.value) + 9))
-    parts = []
+    names = []
     for mark, at in sorted(zip(marks, places, strict=True), key=lambda each: not each[0].is_chosen):
         name = shortened(mark.name, width=NAME_WIDTH)
         spots = _spots(name, at, y(mark.value), y(mark.ends[1]), y(mark.ends[0]))
@@ -208,8 +211,8 @@ def _names(marks: Sequence[Mark], places: Sequence[float], y: Scale) -> list[str
             name, found = mark.number, _spots(mark.number, at, y(mark.value), y(mark.ends[1]), y(mark.ends[0]))[0]
         left, base, anchor, box = found
         taken.append(box)
-        parts.append(text(left, base, name, classes="name", anchor=anchor))
-    return parts
+        names.append((left, base, anchor, name))
+    return names
 
 
 def _spots(name: str, at: float, middle: float, top: float, bottom: float) -> list[tuple[float, float, str, Box]]:

@@ -107,7 +107,7 @@ def test_many_names_are_cut_and_folds_are_named(tmp_path: Path) -> None:
         Way(f"w{i}", 0.8, difference=0.0, verdict="tied" if i else "best", recommended=not i) for i in range(8)
     )
     text = said(tmp_path, ways, folds=5)
-    assert "674 pictures, out of fold do not tell w0, w1, w2, w3 and 4 others apart" in text
+    assert "674 pictures out of fold do not tell w0, w1, w2, w3 and 4 others apart" in text
 
 
 def test_one_row_has_nothing_to_be_compared_with(page: Callable[..., str], tmp_path: Path) -> None:
@@ -166,9 +166,12 @@ def test_names_that_would_cover_each_other_give_way_to_ranks(page: Callable[...,
             recommended=not i, work=1e12)
         for i in range(20)
     )  # fmt: skip
-    drawing = charts(page(crowd))["Balanced accuracy against cost"]
+    text = page(crowd)
+    drawing = charts(text)["Balanced accuracy against cost"]
     assert drawing.count('class="name"') == 20
     assert ">20</text>" in drawing
+    assert "Numbers are ranks." in shown_text(text)
+    assert "Numbers are ranks." not in shown_text(page(name="few"))
 
 
 def test_differences_are_a_forest_with_their_simultaneous_limits(page: Callable[..., str]) -> None:
@@ -356,3 +359,13 @@ def test_reporting_a_comparison_loads_no_torch(tmp_path: Path) -> None:
     directory = str(write_comparison(tmp_path / "compared"))
     result = subprocess.run([sys.executable, "-c", program, directory], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_one_epoch_is_a_curve_too(tmp_path: Path) -> None:
+    only = SIX_ROWS[1:2]
+    (run,) = (write_comparison(tmp_path / "compared", only) / "runs").iterdir()
+    assert (run / "history.jsonl").is_file()
+    write_one = '{"epoch": 0, "metrics": {"balanced_accuracy": 0.5}, "best": true}\n'
+    (run / "history.jsonl").write_text(write_one)
+    text = write_comparison_report(tmp_path / "compared").read_text(encoding="utf-8")
+    assert charts(text)["head2toe"].count('class="s1 dot"') == 1
