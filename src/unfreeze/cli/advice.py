@@ -1,0 +1,130 @@
+"""What an advice says: the verdict, the curve by depth, the ways tried, the reasons, the next command."""
+
+import textwrap
+from typing import Any
+
+from unfreeze.advice_records import AdviceRecord, Expected, ProbeRecord, WayRecord
+from unfreeze.advising import Advice
+from unfreeze.cli.answer import Column, TableOf
+from unfreeze.cli.wording import interval_text, time_text
+from unfreeze.records import Interval, to_builtins
+
+__all__ = ["advice_payload", "advice_text", "verdict_of"]
+
+WIDTH = 100  # columns, of the reasons
+
+
+def advice_payload(found: Advice) -> dict[str, Any]:
+    """Return an advice for scripts: advice.json, and where it is."""
+    return {"advice": str(found.path), **to_builtins(found.record), "next": found.command}
+
+
+def advice_text(found: Advice) -> list[str | TableOf]:
+    """Return an advice for people."""
+    record = found.record
+    lines: list[str | TableOf] = [verdict_of(record), ""]
+    if record.evidence.probes:
+        lines.append(_depths(record))
+    if record.evidence.ways:
+        lines.append(_ways(record))
+    lines.append("Why:")
+    for reason in record.reasons:
+        lines.append(textwrap.fill(reason.text, WIDTH, initial_indent="  - ", subsequent_indent="    "))
+        if reason.reference is not None:
+            lines.append(textwrap.fill(f"({reason.reference})", WIDTH, initial_indent="    ", subsequent_indent="    "))
+    for note in record.notes:
+        lines.append(textwrap.fill(f"note: {note}", WIDTH, subsequent_indent="  "))
+    return [
+        *lines,
+        "",
+        f"Time:   {time_text(record.seconds)}, of a budget of {time_text(record.budget_seconds)}.",
+        f"Advice: {found.path}",
+        f"Next:   {found.command}",
+    ]
+
+
+def verdict_of(record: AdviceRecord) -> str:
+    """Return the advice in a sentence or two."""
+    way = f"{record.way} with {record.model} at {record.size} px"
+    expected = record.expected
+    if expected.value is None:
+        return f"Take {way}: nothing was measured."
+    start = "Take" if record.can_tell else "Cannot tell; take the cheapest,"
+    if record.evidence.learned is False:
+        start = "Nothing learns these labels; if you must, take"
+    return (
+        f"{start} {way}. Expect {expected.metric} {interval_text(_interval(expected))} {_judged(expected)}, "
+        f"a little optimistic, because it was chosen there{_takes(expected)}."
+    )
+
+
+def _is_recommended(record: AdviceRecord, way: WayRecord) -> bool:
+    return (way.name, way.model, way.size, way.epochs) == (record.way, record.model, record.size, record.epochs)
+
+
+def _interval(expected: Expected) -> Interval:
+    return Interval(value=expected.value, low=expected.low, high=expected.high)
+
+
+def _judged(expected: Expected) -> str:
+    return f"{'out of fold' if expected.judged_on == 'out of fold' else 'on validation'} ({expected.n_images} pictures)"
+
+
+def _takes(expected: Expected) -> str:
+    return "" if expected.seconds is None else f", in about {time_text(expected.seconds)}"
+
+
+def _depths(record: AdviceRecord) -> TableOf:
+    probes = record.evidence.probes
+    sizes = [f"{probe.model}, {probe.size} px" if len({p.model for p in probes}) > 1 else f"{probe.size} px" for probe in probes]
+    names = list(dict.fromkeys(depth.depth for probe in probes for depth in probe.depths))
+    return TableOf(
+        title=f"{record.metric} of a frozen network by depth, {record.evidence.facts.n_judging} pictures:",
+        columns=[
+            Column(title="depth", whole=True),
+            *(Column(title=f"{what} {size}", right=True) for size in sizes for what in ("linear", "kNN")),
+        ],
+        rows=[[name, *(cell for probe in probes for cell in _depth(probe, name))] for name in names],
+    )
+
+
+def _depth(probe: ProbeRecord, name: str) -> tuple[str, str]:
+    found = next((depth for depth in probe.depths if depth.depth == name), None)
+    if found is None:
+        return "", ""
+    mark = " *" if name == probe.best_depth else ""
+    return f"{_number(found.linear.value)}{mark}", _number(found.knn)
+
+
+def _ways(record: AdviceRecord) -> TableOf:
+    return TableOf(
+        title=f"Ways tried, {record.metric} (95%):",
+        columns=[
+            Column(title="way", whole=True),
+            Column(title="px", right=True),
+            Column(title="epochs", right=True),
+            Column(title="out of fold", whole=True),
+            Column(title="on validation", whole=True),
+            Column(title="verdict", whole=True),
+            Column(title="time", right=True),
+        ],
+        rows=[_way(record, way) for way in record.evidence.ways],
+    )
+
+
+def _way(record: AdviceRecord, way: WayRecord) -> list[str]:
+    several = len({each.model for each in record.evidence.ways}) > 1
+    verdict = way.verdict or {"done": "", "failed": "failed", "not tried": "not tried"}[way.status]
+    return [
+        f"{way.name}, {way.model}" if several else way.name,
+        str(way.size),
+        str(way.epochs),
+        "" if way.folds is None else interval_text(way.folds),
+        "" if way.val is None else interval_text(way.val),
+        f"{verdict}{' ← take this' if _is_recommended(record, way) else ''}",
+        time_text(way.seconds) if way.status == "done" else "",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
