@@ -50,6 +50,8 @@ class DepthRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     n_features: int
     linear: Interval
     knn: float | None = None
+    gain: float | None = None  # of the linear head over one on the final features
+    gain_error: float | None = None  # its standard error
 
 
 class ProbeRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +60,7 @@ class ProbeRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     model: str
     size: int
     depths: tuple[DepthRecord, ...]  # input to output, then all at once
-    best_depth: str  # of the single ones
+    best_depth: str  # of the single ones; "features" where none is better by more than a standard error
     log_me: float | None = None
     h_score: float | None = None
     seconds: float  # of the pass and of what was fitted

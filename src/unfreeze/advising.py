@@ -85,7 +85,7 @@ def advise(
 
     Example:
         >>> advice = advise("photos/", budget="2m")  # doctest: +SKIP
-        >>> print(advice.command, *(reason.text for reason in advice.reasons), sep="\\n")  # doctest: +SKIP
+        >>> advice.command, advice.reasons[0].text  # doctest: +SKIP
     """
     from unfreeze.comparison import DEFAULT_BUDGET, advise_data
     from unfreeze.training import Silent

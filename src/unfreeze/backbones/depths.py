@@ -96,7 +96,8 @@ def depth_columns(backbone: nn.Module, *, size: tuple[int, int]) -> dict[str, sl
     Returns:
         By stage, then under `FEATURES` the features; the slices follow one another and hold all columns.
     """
-    (join,) = (hook for hook in backbone._forward_hooks.values() if isinstance(hook, JoinDepths))
+    hooks = backbone._forward_hooks.values()  # noqa: SLF001 - they have no public name
+    (join,) = (hook for hook in hooks if isinstance(hook, JoinDepths))
     widths: dict[str, int] = {}
 
     def measure(_module: nn.Module, _args: Any, output: Tensor) -> None:

@@ -24,16 +24,16 @@ def advice_text(found: Advice) -> list[str | TableOf]:
     record = found.record
     lines: list[str | TableOf] = [verdict_of(record), ""]
     if record.evidence.probes:
-        lines.append(_depths(record))
+        n = record.evidence.facts.n_judging
+        lines += [f"{record.metric} of heads on the frozen network, by depth, on {n} pictures:", _depths(record)]
     if record.evidence.ways:
-        lines.append(_ways(record))
+        lines += [f"Ways tried, {record.metric} with 95% intervals:", _ways(record)]
     lines.append("Why:")
     for reason in record.reasons:
         lines.append(textwrap.fill(reason.text, WIDTH, initial_indent="  - ", subsequent_indent="    "))
         if reason.reference is not None:
             lines.append(textwrap.fill(f"({reason.reference})", WIDTH, initial_indent="    ", subsequent_indent="    "))
-    for note in record.notes:
-        lines.append(textwrap.fill(f"note: {note}", WIDTH, subsequent_indent="  "))
+    lines += [textwrap.fill(f"note: {note}", WIDTH, subsequent_indent="  ") for note in record.notes]
     return [
         *lines,
         "",
@@ -76,10 +76,10 @@ def _takes(expected: Expected) -> str:
 
 def _depths(record: AdviceRecord) -> TableOf:
     probes = record.evidence.probes
-    sizes = [f"{probe.model}, {probe.size} px" if len({p.model for p in probes}) > 1 else f"{probe.size} px" for probe in probes]
+    several = len({probe.model for probe in probes}) > 1
+    sizes = [f"{probe.model}, {probe.size} px" if several else f"{probe.size} px" for probe in probes]
     names = list(dict.fromkeys(depth.depth for probe in probes for depth in probe.depths))
     return TableOf(
-        title=f"{record.metric} of a frozen network by depth, {record.evidence.facts.n_judging} pictures:",
         columns=[
             Column(title="depth", whole=True),
             *(Column(title=f"{what} {size}", right=True) for size in sizes for what in ("linear", "kNN")),
@@ -98,7 +98,6 @@ def _depth(probe: ProbeRecord, name: str) -> tuple[str, str]:
 
 def _ways(record: AdviceRecord) -> TableOf:
     return TableOf(
-        title=f"Ways tried, {record.metric} (95%):",
         columns=[
             Column(title="way", whole=True),
             Column(title="px", right=True),

@@ -35,12 +35,20 @@ def advise_command(
 ) -> Answer:
     """Measure which way to train suits the pictures, and write its plan, the command, and the reasons.
 
-    Every depth of the frozen network is probed, and short trainings are tried on the cache. No test picture is looked at.
+    Every depth of the frozen network is probed, and short trainings are tried. No test picture is looked at.
     """
     import unfreeze as uf
     from unfreeze.cli.advice import advice_payload, advice_text
     from unfreeze.cli.progress import watching
 
+    options = options_from(flags or {})
     with watching() as progress:
-        found = uf.advise(data, models=models or (), budget=budget, out=out, progress=progress, **options_from(flags or {}))
+        found = uf.advise(
+            data,
+            models=models or (),
+            budget=budget,
+            out=out,
+            progress=progress,
+            **options,
+        )
     return Answer(as_json=json, payload=advice_payload(found), shown=advice_text(found))

@@ -15,7 +15,8 @@ from unfreeze.advice_records import ADVICE_FILE, PLAN_FILE, AdviceEvidence, Advi
 from unfreeze.backbones import input_spec
 from unfreeze.cache import ActivationCache
 from unfreeze.comparison.concluding import Conclusion, conclude, facts_of
-from unfreeze.comparison.measuring import Inquiry, Notebook, measure
+from unfreeze.comparison.inquiry import Inquiry, Notebook
+from unfreeze.comparison.measuring import measure
 from unfreeze.comparison.reasons import reasons_for
 from unfreeze.errors import InterruptedRunError, UnfreezeError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
@@ -66,7 +67,7 @@ def advise_data(
     """
     began = time.monotonic()
     networks = tuple(models) or (base.model,)
-    raise_together(list(_problems(path, base, networks, models, given, out)))
+    raise_together(list(_problems(path, base, models, given=given, out=out)))
     dataset = open_data(path, base)
     check_options(msgspec.structs.replace(base, task=dataset.task))
     metric = check_metric(base.metric, dataset.task)
@@ -119,37 +120,41 @@ def _measured(inquiry: Inquiry, notebook: Notebook, progress: Progress) -> bool:
 
 
 def _problems(
-    path: Path,
-    base: TrainOptions,
-    networks: Sequence[str],
-    models: Sequence[str],
-    given: frozenset[str],
-    out: Path | None,
+    path: Path, base: TrainOptions, models: Sequence[str], *, given: frozenset[str], out: Path | None
 ) -> Iterator[str]:
+    """Yield everything that is wrong before pictures are read."""
     for name in FOUND_OUT:
         if name in given:
             yield f"{flag(name)} contradicts advise, which finds it out. Leave it out, or use compare."
-    if models and "model" in given:
-        yield "--model contradicts --models; name all in --models."
-    if base.weights is not None and len(networks) > 1:
-        yield "--weights fits one network, but --models names several; leave one of them out."
-    if twice := sorted({name for name in networks if networks.count(name) > 1}):
-        yield f"--models names {', '.join(twice)} more than once."
     plain = msgspec.structs.replace(base, **{name: getattr(TrainOptions(), name) for name in FOUND_OUT})
-    yield from option_problems(plain, given=given - set(FOUND_OUT))
+    wrong = option_problems(plain, given=given - set(FOUND_OUT))
+    yield from wrong
     if not path.exists():
         yield f'"{path}" does not exist; give a folder of class folders, or a table.'
-    for name in networks:
+    yield from _problems_of_models(plain, models, given=given, look_closer=not wrong)
+    if out is not None and (out / ADVICE_FILE).is_file():
+        yield f'--out "{out}" holds another advice; name another directory.'
+    elif out is not None and (problem := out_problem(out)):
+        yield problem
+
+
+def _problems_of_models(
+    base: TrainOptions, models: Sequence[str], *, given: frozenset[str], look_closer: bool
+) -> Iterator[str]:
+    if models and "model" in given:
+        yield "--model contradicts --models; name all in --models."
+    if base.weights is not None and len(models) > 1:
+        yield "--weights fits one network, but --models names several; leave one of them out."
+    if twice := sorted({name for name in models if models.count(name) > 1}):
+        yield f"--models names {', '.join(twice)} more than once."
+    found: dict[str, None] = {}  # each once: what is wrong with the settings is so for every network
+    for name in tuple(models) or (base.model,):
         try:
-            settled(msgspec.structs.replace(plain, model=name), frozenset())
+            settled(msgspec.structs.replace(base, model=name), frozenset())
         except UnfreezeError as error:
-            if not tuple(option_problems(plain)):  # else said already
-                yield str(error)
-    if out is not None:
-        if (out / ADVICE_FILE).is_file():
-            yield f'--out "{out}" holds another advice; name another directory.'
-        elif problem := out_problem(out):
-            yield problem
+            found[str(error)] = None
+    if look_closer:
+        yield from found
 
 
 def _looked_at(data: StudiedData, *, seed: int) -> StudiedData:

@@ -1,4 +1,4 @@
-"""What can be told apart well enough to pay for: the one-standard-error rule, and whether anything was learned at all."""
+"""What can be told apart well enough to pay for: the one-standard-error rule, and whether anything was learned."""
 
 from __future__ import annotations
 
@@ -62,8 +62,7 @@ def cheapest_within_noise(
         i
         for i in order
         if i == best
-        or values[best] - values[i]
-        <= paired_error(metric, truth, rows[best].outputs[0], rows[i].outputs[0], groups)
+        or values[best] - values[i] <= paired_error(metric, truth, rows[best].outputs[0], rows[i].outputs[0], groups)
     ]
     return min(near, key=lambda i: rows[i].cost)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from unfreeze.advice_records import Expected, Facts, WayRecord
 from unfreeze.comparison.choosing import beats_chance, cheapest_within_noise, gain_of
-from unfreeze.comparison.measuring import Inquiry, Notebook, best_frozen, rows_of
+from unfreeze.comparison.inquiry import Inquiry, Notebook, best_frozen, rows_of
 from unfreeze.comparison.statistics import Verdict, compare_rows
 from unfreeze.comparison.ways import Tried, Way
 from unfreeze.errors import ConfigError
 from unfreeze.options import seed_of_data
-from unfreeze.records import Interval
 
 __all__ = ["Conclusion", "conclude", "facts_of"]
 
@@ -130,7 +130,9 @@ def _with_gain(inquiry: Inquiry, tried: Tried, frozen: Tried) -> Tried:
     return tried.with_record(gain=gain, gain_error=error)
 
 
-def _verdicts(inquiry: Inquiry, tried: Sequence[Tried], indices: Sequence[int], *, side: str) -> list[Verdict | None]:
+def _verdicts(
+    inquiry: Inquiry, tried: Sequence[Tried], indices: Sequence[int], *, side: Literal["folds", "val"]
+) -> list[Verdict | None]:
     try:
         found = compare_rows(
             rows_of(tried, side=side),
@@ -161,16 +163,17 @@ def _can_tell(inquiry: Inquiry, notebook: Notebook, chosen: Tried) -> bool:
 
 
 def _expected(inquiry: Inquiry, notebook: Notebook, chosen: Tried) -> Expected:
-    found: Interval | None = chosen.record.folds or chosen.record.val
+    found = chosen.record.folds or chosen.record.val
+    assert found is not None, "what is chosen was judged"
     by_folds = chosen.record.folds is not None and len(notebook.folds) > 1
     n = len(notebook.pool) if by_folds else len(inquiry.data.split.val)
     n_measured = len(inquiry.data.split.train) + len(inquiry.data.split.val)
     scale = (inquiry.n_train + inquiry.n_held_out) / n_measured
     return Expected(
         metric=inquiry.metric,
-        value=found and found.value,
-        low=found and found.low,
-        high=found and found.high,
+        value=found.value,
+        low=found.low,
+        high=found.high,
         judged_on="out of fold" if by_folds else "validation",
         n_images=n,
         seconds=round(LOADING_SECONDS + chosen.record.seconds * scale, 1),

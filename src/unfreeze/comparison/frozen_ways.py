@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from unfreeze.advice_records import DepthRecord, ProbeRecord, WayRecord
 from unfreeze.backbones import FEATURES
+from unfreeze.comparison.choosing import gain_of
 from unfreeze.comparison.probing import (
     Fold,
     linear_probe,
     neighbour_probe,
     rate_probe,
     read_outputs,
-    value_of,
 )
 from unfreeze.comparison.transferability import h_score, log_me, shrinkage_of
 from unfreeze.comparison.ways import Tried, Way
-from unfreeze.metrics import evaluate_metric, is_better, number_groups
+from unfreeze.metrics import evaluate_metric, is_better, number_groups, score
 from unfreeze.records import Interval
 from unfreeze.training.executing import loop_settings
 from unfreeze.training.vectors import DepthVectors
@@ -61,9 +61,12 @@ class Judge:
 
     def interval(self, read: Array, indices: Sequence[int]) -> Interval:
         """Return the metric with its 95% interval."""
-        groups = None if self._groups is None else [self._groups[i] for i in indices]
-        truth = self.targets[list(indices)]
-        return evaluate_metric(self.metric, truth, read, clusters=number_groups(groups), seed=self.seed)
+        truth, clusters = self.targets[list(indices)], number_groups(self.groups(indices))
+        return evaluate_metric(self.metric, truth, read, clusters=clusters, seed=self.seed)
+
+    def groups(self, indices: Sequence[int]) -> list[str] | None:
+        """Return what each of some pictures belongs to."""
+        return None if self._groups is None else [self._groups[i] for i in indices]
 
     def linear(self, columns: str | None, folds: Sequence[Fold], **changes: int) -> Array:
         """Return raw outputs of a linear head on one depth, or on all for None."""
@@ -77,29 +80,34 @@ def probe_depths(judge: Judge, *, model: str, size: int) -> ProbeRecord:
     """Return the curve by depth and the transferability scores of the final features."""
     began = time.monotonic()
     vectors = judge.vectors
+    truth = judge.targets[list(judge.pool)]
+    names = (*vectors.columns, None)
+    outputs = {name: judge.linear(name, judge.folds, n_strengths=FEW_STRENGTHS) for name in names}
+    read = {name: judge.read(outputs[name], judge.pool) for name in names}
     depths = []
-    for name in (*vectors.columns, None):
-        rows = vectors.at(name)
-        outputs = judge.linear(name, judge.folds, n_strengths=FEW_STRENGTHS)
-        knn = neighbour_probe(rows, judge.targets, judge.folds, record=judge.record)
+    for name in names:
+        knn = neighbour_probe(vectors.at(name), judge.targets, judge.folds, record=judge.record)[list(judge.pool)]
+        gain, error = gain_of(judge.metric, truth, read[name], read[FEATURES], judge.groups(judge.pool))
         depths.append(
             DepthRecord(
                 depth=name or ALL_DEPTHS,
-                n_features=rows.shape[1],
-                linear=judge.interval(judge.read(outputs, judge.pool), judge.pool),
-                knn=_finite(value_of(judge.metric, judge.targets[list(judge.pool)], knn[list(judge.pool)])),
+                n_features=vectors.at(name).shape[1],
+                linear=judge.interval(read[name], judge.pool),
+                knn=_finite(score(judge.metric, truth, knn)),
+                gain=_finite(gain),
+                gain_error=_finite(error),
             )
         )
         judge.check()
+    of_classes = judge.record.task == "classification"
     features = vectors.at(FEATURES)[list(judge.pool)].numpy()
-    targets, task = judge.targets[list(judge.pool)], judge.record.task
     return ProbeRecord(
         model=model,
         size=size,
         depths=tuple(depths),
-        best_depth=_best_depth(depths[:-1], judge.metric),
-        log_me=log_me(features, targets),
-        h_score=h_score(features, targets, shrinkage=shrinkage_of(features)) if task == "classification" else None,
+        best_depth=_best_depth(depths[:-1]),
+        log_me=log_me(features, truth),
+        h_score=h_score(features, truth, shrinkage=shrinkage_of(features)) if of_classes else None,
         seconds=vectors.seconds + time.monotonic() - began,
     )
 
@@ -171,21 +179,21 @@ def _rate(way: Way) -> float:
 def _best_rate(tried: Sequence[Tried], metric: str) -> Tried:
     best = tried[0]
     for each in tried[1:]:
-        value, before = each.record.folds, best.record.folds
-        if value is not None and value.value is not None and is_better(metric, value.value, before and before.value):
+        if is_better(metric, _value(each), _value(best)):
             best = each
     return best
 
 
-def _best_depth(depths: Sequence[DepthRecord], metric: str) -> str:
-    best = depths[-1]  # the features, where others are no better
-    for each in depths[:-1]:
-        if each.linear.value is not None and is_better(metric, each.linear.value, best.linear.value):
-            best = each
-    return best.depth
+def _best_depth(depths: Sequence[DepthRecord]) -> str:
+    """Return the single depth that is better than the features by most, if by more than a standard error."""
+    beyond = [each for each in depths if (each.gain or 0.0) > (each.gain_error or 0.0)]
+    return max(beyond, key=lambda each: each.gain or 0.0).depth if beyond else FEATURES
+
+
+def _value(tried: Tried) -> float:
+    value = None if tried.record.folds is None else tried.record.folds.value
+    return float("nan") if value is None else value
 
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-

@@ -21,7 +21,6 @@ from unfreeze.comparison.folds import divide_folds
 from unfreeze.data import near_duplicates
 from unfreeze.data.threads import one_thread
 from unfreeze.errors import DataError
-from unfreeze.metrics import score
 from unfreeze.metrics.points import read_by
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord
@@ -34,7 +33,7 @@ from unfreeze.training.many_heads import HeadStart, Vectors, train_heads
 from unfreeze.training.state import improves
 from unfreeze.training.validating import judge
 
-__all__ = ["Fold", "folds_of", "neighbour_probe", "rate_probe", "read_outputs", "value_of", "linear_probe"]
+__all__ = ["Fold", "folds_of", "linear_probe", "neighbour_probe", "rate_probe", "read_outputs"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -157,9 +156,7 @@ def rate_probe(
     assert isinstance(layer, nn.Linear)
     phase = plan.phases[0]
     starts = [
-        HeadStart(
-            weight=layer.weight.detach(), bias=layer.bias.detach(), lr=rate, weight_decay=phase.weight_decay
-        )
+        HeadStart(weight=layer.weight.detach(), bias=layer.bias.detach(), lr=rate, weight_decay=phase.weight_decay)
         for rate in rates
     ]
     vectors = Vectors(rows=rows.contiguous(), targets=targets)
@@ -203,11 +200,6 @@ def read_outputs(outputs: Floats, record: ModelRecord, *, metric: str) -> Array:
     scores, deciding = output_scores(raw, record).numpy(), output_scores(raw, record, balanced=True).numpy()
     read: Array = read_by(metric, scores, None if record.task == "regression" else deciding)
     return read.astype(np.float64)
-
-
-def value_of(metric: str, truth: Array, read: Array) -> float:
-    """Return the metric of what `read_outputs` gives."""
-    return score(metric, truth, read)
 
 
 def _nothing(n: int, n_outputs: int) -> Floats:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unfreeze.advice_records import AdviceEvidence, DepthRecord, Facts, ProbeRecord, Reason, WayRecord
+from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord
+from unfreeze.backbones import FEATURES
 from unfreeze.comparison.concluding import Conclusion
 from unfreeze.comparison.frozen_ways import ALL_DEPTHS
-from unfreeze.comparison.measuring import Inquiry, Notebook
-from unfreeze.metrics import HIGHER_IS_BETTER
+from unfreeze.comparison.inquiry import Inquiry, Notebook
+from unfreeze.metrics import HIGHER_IS_BETTER, is_better
 from unfreeze.records import Interval
 
 __all__ = ["reasons_for"]
@@ -22,62 +23,67 @@ LI = 'Li et al. 2016, "Revisiting batch normalization for practical domain adapt
 YOU = 'You et al. 2021, "LogME"; Kornblith et al. 2019, "Do better ImageNet models transfer better?"'
 OJALA = 'Ojala and Garriga 2010, "Permutation tests for studying classifier performance"'
 
+KORNBLITH = 'Kornblith et al. 2019, "Do better ImageNet models transfer better?"'
+BONETT = 'Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions"'
+
 IMBALANCED = 5  # times
+UNBOUNDED = frozenset({"mae", "rmse", "log_loss", "r2"})
+Evidence = dict[str, float | int | str | None]
 
 
-def reasons_for(inquiry: Inquiry, notebook: Notebook, conclusion: Conclusion, evidence: AdviceEvidence) -> Iterator[Reason]:
-    """Yield the reasons of a conclusion, the ones that decide first."""
-    metric = inquiry.metric
-    yield _choice(conclusion, metric)
+def reasons_for(
+    inquiry: Inquiry, notebook: Notebook, conclusion: Conclusion, evidence: AdviceEvidence
+) -> Iterator[Reason]:
+    """Yield the reasons of a conclusion, what decided first."""
+    yield _choice(conclusion, inquiry.metric)
     yield _data(evidence.facts, inquiry)
     if conclusion.tried is None:
         return
-    probe = _probe_of(conclusion, notebook)
-    if probe is not None:
-        yield _depth(probe, metric)
-    yield from _size(conclusion, notebook, metric)
-    yield from _unfreezing(conclusion, metric)
-    yield from _domain(conclusion, notebook)
+    options = conclusion.way.options
+    for probe in notebook.probes:
+        if (probe.model, probe.size) == (options.model, conclusion.way.size):
+            yield _depth(probe)
+    yield from _size(conclusion, inquiry.metric)
+    yield from _unfreezing(conclusion, inquiry.metric)
+    yield from (_domain(domain) for domain in notebook.domain if domain.model == options.model)
     if len(inquiry.models) > 1:
-        yield _models(notebook, metric)
+        yield _models(notebook, inquiry.metric)
 
 
 def _choice(conclusion: Conclusion, metric: str) -> Reason:
     name, expected = conclusion.way.name, conclusion.expected
     if conclusion.tried is None:
         return Reason(
-            text=f"Nothing could be measured within the budget, so this is the cheapest way that usually works, {name}, "
-            "and not a finding about these pictures. Give a larger --budget.",
+            text="Nothing could be measured within the budget. This is the cheapest way, which usually works, and no "
+            "finding about these pictures: give a larger --budget.",
             evidence={},
-            reference='Kornblith et al. 2019, "Do better ImageNet models transfer better?"',
+            reference=KORNBLITH,
         )
-    evidence: dict[str, float | int | str | None] = {
+    evidence: Evidence = {
         metric: expected.value, "low": expected.low, "high": expected.high, "n_images": expected.n_images
     }  # fmt: skip
     if not conclusion.learned:
         return Reason(
-            text="Nothing that was tried predicts the labels better than chance does, so the ways cannot be told apart, "
-            f"and the cheapest is taken: {name}. Look at the labels, or collect more pictures, before training at all.",
+            text="Nothing that was tried predicts these labels better than chance does, so no way can be told from "
+            f"another, and the cheapest is taken: {name}. Look at the labels, or collect more pictures, first.",
             evidence=evidence,
             reference=OJALA,
         )
-    near = [way for way in conclusion.ways if way.verdict in {"best", "tied"}]
-    sure = "" if conclusion.can_tell else (
-        f" These pictures cannot tell it from any other that was tried, {len(near)} in all: a cheap guess, not a finding."
-    )  # fmt: skip
-    return Reason(
-        text=f"Of all ways that lie within one standard error of the best, {name} costs least.{sure}",
-        evidence=evidence,
-        reference=BREIMAN,
-    )
+    if conclusion.can_tell:
+        text = f"Of all ways within one standard error of the best, {name} costs least."
+    else:
+        text = (
+            f"These pictures cannot tell {name} from any other way that was tried; it costs least of those within one "
+            "standard error of the best. Take it as a cheap beginning, not as a finding."
+        )
+    return Reason(text=text, evidence=evidence, reference=BREIMAN)
 
 
 def _data(facts: Facts, inquiry: Inquiry) -> Reason:
     kind = {"classification": "classes", "multilabel": "labels", "regression": "targets"}[inquiry.data.dataset.task]
     text = f"{facts.n_train} pictures train, {facts.n_val} validate, {facts.n_classes} {kind}."
     if facts.smallest is not None:
-        rare = "class" if kind == "classes" else "label"
-        text += f" The rarest {rare} has {facts.smallest} training pictures"
+        text += f" The rarest has {facts.smallest} training pictures"
         unequal = facts.imbalance is not None and facts.imbalance >= IMBALANCED
         text += f", the most frequent {facts.imbalance:.0f} times as many (see --balance)." if unequal else "."
     if facts.tellable is not None:
@@ -86,148 +92,124 @@ def _data(facts: Facts, inquiry: Inquiry) -> Reason:
             f"{100 * facts.tellable:.0f} points"
         )
         judged = facts.n_judging > facts.n_val
-        text += f"; heads on vectors are judged out of fold on {facts.n_judging}." if judged else "."
-    return Reason(
-        text=text,
-        evidence={
-            "n_train": facts.n_train, "n_val": facts.n_val, "n_judging": facts.n_judging,
-            "smallest": facts.smallest, "imbalance": facts.imbalance, "tellable": facts.tellable,
-        },
-        reference='Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of proportions"',
-    )  # fmt: skip
+        text += f", so heads on vectors are judged out of fold, on {facts.n_judging}." if judged else "."
+    evidence: Evidence = {
+        "n_train": facts.n_train, "n_val": facts.n_val, "n_judging": facts.n_judging,
+        "smallest": facts.smallest, "imbalance": facts.imbalance, "tellable": facts.tellable,
+    }  # fmt: skip
+    return Reason(text=text, evidence=evidence, reference=BONETT)
 
 
-def _depth(probe: ProbeRecord, metric: str) -> Reason:
+def _depth(probe: ProbeRecord) -> Reason:
     by_name = {depth.depth: depth for depth in probe.depths}
-    features, joined, best = by_name["features"], by_name[ALL_DEPTHS], by_name[probe.best_depth]
-    text = f"A linear head on the final features reaches {_of(features)}"
-    if best is not features:
-        text += (f", on {best.depth} alone {_of(best)}: the best "
-            "single depth lies below the top, as it does where pictures are unlike the pretraining ones")
+    features, joined, best = by_name[FEATURES], by_name[ALL_DEPTHS], by_name[probe.best_depth]
+    if best is features:
+        where = (
+            ", and no single stage does better beyond noise: what was pretrained serves these pictures up to the top"
+        )
     else:
-        text += ", and no single stage below does better: the pretrained features serve these pictures up to the top"
-    text += f". All depths together reach {_of(joined)}."
+        where = f", on {best.depth} alone {_value(best.linear)}: the best single depth lies below the top"
+    gained = joined.gain is not None and joined.gain_error is not None and joined.gain > joined.gain_error
+    more = "a gain beyond noise" if gained else "no gain beyond noise"
     return Reason(
-        text=text,
+        text=f"At {probe.size} px a linear head on the final features reaches {_value(features.linear)}{where}. "
+        f"All depths together reach {_value(joined.linear)}, {more}.",
         evidence={depth.depth: depth.linear.value for depth in probe.depths},
         reference=f"{YOSINSKI}; {EVCI}",
     )
 
 
-def _size(conclusion: Conclusion, notebook: Notebook, metric: str) -> Iterator[Reason]:
-    model = conclusion.way.options.model
+def _size(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
     best: dict[int, WayRecord] = {}
     for way in conclusion.ways:
-        if way.model == model and way.folds is not None and way.folds.value is not None:
+        if way.model == conclusion.way.options.model and way.folds is not None:
             held = best.get(way.size)
-            if held is None or held.folds is None or _better(metric, way.folds, held.folds):
+            if held is None or _better(metric, way.folds, held.folds):
                 best[way.size] = way
     if len(best) < 2:  # noqa: PLR2004 - nothing to compare
         return
-    listed = ", ".join(f"{_interval(way.folds)} at {size} px ({way.name})" for size, way in sorted(best.items()))
-    ratio = (max(best) / min(best)) ** 2
+    sizes = sorted(best)
+    listed = " and ".join(f"{_value(best[size].folds)} at {size} px ({best[size].name})" for size in sizes)
     yield Reason(
-        text=f"By input size, the best heads reach {listed}. The larger costs {ratio:.1f} times as much, in training and "
-        f"in every prediction; {conclusion.way.size} px is recommended.",
-        evidence={f"{size} px": way.folds and way.folds.value for size, way in sorted(best.items())},
+        text=f"By input size the best heads on vectors reach {listed}. The larger costs "
+        f"{(sizes[-1] / sizes[0]) ** 2:.1f} times as much, in training and in every prediction.",
+        evidence={f"{size} px": _known(best[size].folds) for size in sizes},
         reference=TOUVRON,
     )
 
 
 def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
-    live = [way for way in conclusion.ways if not way.frozen and way.status == "done" and way.gain is not None]
-    skipped = [way for way in conclusion.ways if way.status == "not tried"]
-    if not live:
+    trained = [way for way in conclusion.ways if not way.frozen and way.gain is not None]
+    skipped = [f"{way.name} ({way.why})" for way in conclusion.ways if way.status != "done"]
+    left_out = f" Without a result: {', '.join(skipped)}." if skipped else ""
+    if not trained or conclusion.frozen is None:
         if skipped:
-            yield Reason(
-                text=f"No unfreezing was tried to its end ({skipped[0].name}: {skipped[0].why}).", evidence={}, reference=None
-            )
+            yield Reason(text=f"Nothing was trained for real to its end.{left_out}", evidence={})
         return
-    best = max(live, key=lambda way: way.gain or 0.0)
+    best = max(trained, key=lambda way: way.gain or 0.0)
     assert best.gain is not None
     assert best.gain_error is not None
-    beyond = best.gain > best.gain_error
-    frozen = "" if conclusion.frozen is None else f" than {conclusion.frozen.way.name}"
-    text = (
-        f"Of what was trained for real, {best.name} ({_epochs(best.epochs)}) did best: "
-        f"{_gain(metric, best.gain)}{frozen} on validation, with a standard error of {_plain(metric, best.gain_error)}. "
-    )
-    text += "That is more than noise." if beyond else "That is within the noise, and not worth its cost."
-    if skipped:
-        text += f" Not tried: {', '.join(f'{way.name} ({way.why})' for way in skipped)}."
+    noise = _amount(metric, best.gain_error)
+    reading = "more than noise" if best.gain > best.gain_error else "no gain beyond noise, and not worth its cost"
+    direction = "better" if best.gain >= 0 else "worse"
+    epochs = "1 epoch" if best.epochs == 1 else f"{best.epochs} epochs"
     yield Reason(
-        text=text,
-        evidence={f"{way.name}, {way.epochs} epochs": way.gain for way in live} | {"standard error": best.gain_error},
+        text=f"Of the trainings that were tried, {best.name} ({epochs}) did best: on validation "
+        f"{_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
+        f"with a standard error of {noise}. That is {reading}.{left_out}",
+        evidence={
+            **{f"gain of {way.name}, {way.epochs} epochs": way.gain for way in trained},
+            "standard error": best.gain_error,
+        },
         reference=KUMAR,
     )
 
 
-def _domain(conclusion: Conclusion, notebook: Notebook) -> Iterator[Reason]:
-    for domain in notebook.domain:
-        if domain.model != conclusion.way.options.model:
-            continue
-        if domain.shift is None:
-            yield Reason(text=f"How like the pretraining pictures these are is not known: {domain.reason}.", evidence={})
-            return
-        assert domain.variance_ratio is not None
-        yield Reason(
-            text=f"To {domain.model} these pictures are {domain.words} its pretraining pictures: in its BatchNorm layers "
-            f"the mean of a channel lies {domain.shift:.2f} stored standard deviations from the stored mean, and its "
-            f"variance is {domain.variance_ratio:.2f} times the stored one.",
-            evidence={"shift": domain.shift, "variance_ratio": domain.variance_ratio, **domain.stages},
-            reference=LI,
-        )
+def _domain(domain: DomainRecord) -> Reason:
+    if domain.shift is None or domain.variance_ratio is None:
+        text = f"How like the pretraining pictures of {domain.model} these are is not known: {domain.reason}."
+        return Reason(text=text, evidence={})
+    return Reason(
+        text=f"For {domain.model} these pictures are {domain.words} its pretraining pictures: at its BatchNorm layers a "
+        f"channel's mean lies {domain.shift:.2f} stored standard deviations from the stored mean, and its variance is "
+        f"{domain.variance_ratio:.2f} times the stored one.",
+        evidence={"shift": domain.shift, "variance_ratio": domain.variance_ratio, **domain.stages},
+        reference=LI,
+    )
 
 
 def _models(notebook: Notebook, metric: str) -> Reason:
-    best: dict[str, tuple[ProbeRecord, DepthRecord]] = {}
+    best: dict[str, ProbeRecord] = {}
     for probe in notebook.probes:
-        top = probe.depths[-1]
-        if probe.model not in best or _better(metric, top.linear, best[probe.model][1].linear):
-            best[probe.model] = (probe, top)
+        held = best.get(probe.model)
+        if held is None or _better(metric, probe.depths[-1].linear, held.depths[-1].linear):
+            best[probe.model] = probe
     sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
-    ranked = sorted(best.values(), key=lambda each: sign * (each[1].linear.value or 0.0))
+    ranked = sorted(best.values(), key=lambda probe: sign * (_known(probe.depths[-1].linear) or 0.0))
     listed = "; ".join(
-        f"{probe.model} {_of(top)} (LogME {probe.log_me:.3f}, at {probe.size} px)" for probe, top in ranked
+        f"{probe.model} {_value(probe.depths[-1].linear)} at {probe.size} px (LogME {probe.log_me:.3f})"
+        for probe in ranked
     )
     return Reason(
         text=f"The networks by a linear head on all depths: {listed}.",
-        evidence={probe.model: top.linear.value for probe, top in ranked},
+        evidence={probe.model: _known(probe.depths[-1].linear) for probe in ranked},
         reference=YOU,
     )
 
 
-def _probe_of(conclusion: Conclusion, notebook: Notebook) -> ProbeRecord | None:
-    wanted = (conclusion.way.options.model, conclusion.way.size)
-    return next((probe for probe in notebook.probes if (probe.model, probe.size) == wanted), None)
+def _better(metric: str, one: Interval, other: Interval | None) -> bool:
+    return one.value is not None and is_better(metric, one.value, _known(other))
 
 
-def _better(metric: str, one: Interval | None, other: Interval) -> bool:
-    if one is None or one.value is None or other.value is None:
-        return False
-    return one.value > other.value if HIGHER_IS_BETTER[metric] else one.value < other.value
+def _known(found: Interval | None) -> float | None:
+    return None if found is None else found.value
 
 
-def _of(depth: DepthRecord) -> str:
-    return "–" if depth.linear.value is None else f"{depth.linear.value:.3f}"
+def _value(found: Interval | None) -> str:
+    value = _known(found)
+    return "no figure" if value is None else f"{value:.3f}"
 
 
-def _interval(found: Interval | None) -> str:
-    return "–" if found is None or found.value is None else f"{found.value:.3f}"
-
-
-def _epochs(n: int) -> str:
-    return "1 epoch" if n == 1 else f"{n} epochs"
-
-
-def _gain(metric: str, gain: float) -> str:
-    better = f"{abs(100 * gain):.1f} points" if _in_points(metric) else f"{abs(gain):.3g} in {metric}"
-    return f"{better} {'better' if gain >= 0 else 'worse'}"
-
-
-def _plain(metric: str, value: float) -> str:
-    return f"{100 * value:.1f} points" if _in_points(metric) else f"{value:.3g}"
-
-
-def _in_points(metric: str) -> bool:
-    return metric not in {"mae", "rmse", "log_loss", "r2"}
+def _amount(metric: str, value: float) -> str:
+    """Return a difference as people say it: points of a metric in 0..1, else in its unit."""
+    return f"{value:.3g}" if metric in UNBOUNDED else f"{100 * value:.1f} points"

@@ -77,12 +77,12 @@ def _as_columns(targets: NDArray[Any]) -> Floats:
     """Return what is to be explained, (n, k)."""
     values = np.asarray(targets)
     if values.ndim == 1 and np.issubdtype(values.dtype, np.integer):
-        return (values[:, None] == np.unique(values)).astype(np.float64)
+        return np.asarray(values[:, None] == np.unique(values), dtype=np.float64)
     columns = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
     if np.isin(columns, (0.0, 1.0)).all():
         return columns
     std = columns.std(axis=0)
-    return (columns - columns.mean(axis=0)) / np.where(std > 0, std, 1.0)
+    return np.asarray((columns - columns.mean(axis=0)) / np.where(std > 0, std, 1.0))
 
 
 def _evidence(left: Floats, singular: Floats, y: Floats, *, n_features: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -72,7 +73,7 @@ class Tried:
     folds: NDArray[np.float64] | None = None
     val: NDArray[np.float64] | None = None
 
-    def with_record(self, **changes: object) -> Tried:
+    def with_record(self, **changes: Any) -> Tried:
         """Return it with some fields of its record changed."""
         return Tried(
             way=self.way, record=msgspec.structs.replace(self.record, **changes), folds=self.folds, val=self.val
@@ -89,7 +90,7 @@ def first_epochs(epochs: int) -> int:
 
 
 def make_way(
-    name: str, base: TrainOptions, given: frozenset[str], *, n_outputs: int, frozen: bool = False, **changes: object
+    name: str, base: TrainOptions, given: frozenset[str], *, n_outputs: int, frozen: bool = False, **changes: Any
 ) -> Way:
     """Make a way from the user's settings and what it changes in them.
 
@@ -97,9 +98,7 @@ def make_way(
         UnfreezeError: the settings do not allow it, or its network cannot be built.
     """
     options = settled(msgspec.structs.replace(base, **changes), given)
-    layers = _layers(
-        architecture_of(options), options.size, options.hidden, options.features or "last", n_outputs
-    )
+    layers = _layers(architecture_of(options), options.size, options.hidden, options.features or "last", n_outputs)
     assert layers.size is not None, "a known network is measured at its size"
     return Way(name=name, options=options, plan=write_plan(options, layers), size=layers.size[0], frozen=frozen)
 

@@ -59,7 +59,9 @@ class HeadFit:
         self._layer, self._loss, self._check = layer, loss, check
         network.eval()
         batches = feed.evaluation(settings.train)
-        vectors, self._targets = read_vectors(feed.model, layer, batches, len(settings.train), device=device, check=check)
+        vectors, self._targets = read_vectors(
+            feed.model, layer, batches, len(settings.train), device=device, check=check
+        )
         try:
             self._vectors = standardise(vectors)
         except ValueError:

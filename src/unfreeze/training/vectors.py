@@ -86,9 +86,7 @@ def read_depths(
     assert isinstance(layer, nn.Linear), "head2toe has a linear head"
     network.eval()
     order = (*settings.train, *settings.val)
-    found, _ = read_vectors(
-        feed.model, layer, feed.evaluation(order), len(order), device=setup.device, check=check
-    )
+    found, _ = read_vectors(feed.model, layer, feed.evaluation(order), len(order), device=setup.device, check=check)
     rows = torch.zeros(len(data.dataset), layer.in_features)
     rows[torch.as_tensor(order)] = found.cpu()
     hits = feeder.use.hit_ratio
