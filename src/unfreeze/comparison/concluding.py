@@ -14,6 +14,7 @@ from unfreeze.comparison.inquiry import Inquiry, Notebook, best_frozen, rows_of
 from unfreeze.comparison.statistics import Verdict, compare_rows
 from unfreeze.comparison.ways import Tried, Way
 from unfreeze.errors import ConfigError
+from unfreeze.metrics import HIGHER_IS_BETTER
 from unfreeze.options import seed_of_data
 
 __all__ = ["Conclusion", "conclude", "facts_of"]
@@ -75,32 +76,25 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
     """Recommend the cheapest way within one standard error of the best.
 
     Ways on vectors are judged out of fold among themselves, and the best of them with the trainings on validation.
-    Where nothing beats chance, or nothing was measured, it is the cheapest way of all.
+    Where nothing beats chance it is the cheapest of them; where nothing was measured, what `train` does untold.
     """
-    frozen = best_frozen(inquiry, notebook)
-    if frozen is None:
+    best = best_frozen(inquiry, notebook)
+    if best is None:
         model = inquiry.models[0]
-        way = inquiry.way("head", strategy="head", model=model, size=inquiry.sizes_of(model)[0], frozen=True)
+        way = inquiry.way("head", strategy="head", model=model, size=inquiry.sizes_of(model)[-1], frozen=True)
         return Conclusion(
             way=way, tried=None, frozen=None, ways=tuple(notebook.skipped), learned=None, can_tell=False,
             expected=Expected(metric=inquiry.metric),
         )  # fmt: skip
-    seed, val = seed_of_data(inquiry.base), inquiry.data.split.val
-    pool = notebook.pool
-    assert frozen.folds is not None
-    learned = beats_chance(inquiry.metric, inquiry.truth(pool), frozen.folds, seed=seed)
-    live = [each for each in notebook.live if each.val is not None]
-    if not learned:  # an unfrozen network may have found what no frozen one shows
-        live = [each for each in live if each.val is not None and beats_chance(
-            inquiry.metric, inquiry.truth(val), each.val, seed=seed)]  # fmt: skip
-    chosen = frozen
-    if live:
-        rows = [frozen, *live]
-        index = cheapest_within_noise(
-            rows_of(rows, side="val"), inquiry.truth(val), metric=inquiry.metric, groups=inquiry.groups(val)
-        )
-        chosen = rows[index]
-        learned = learned or chosen is not frozen
+    frozen, learned = best
+    val, groups = inquiry.data.split.val, inquiry.groups(inquiry.data.split.val)
+    # Where no frozen network shows anything, an unfrozen one may have found something.
+    live = notebook.live if learned else [each for each in notebook.live if _beats_chance(inquiry, each)]
+    rows = [frozen, *live]
+    chosen = rows[
+        cheapest_within_noise(rows_of(rows, side="val"), inquiry.truth(val), metric=inquiry.metric, groups=groups)
+    ]
+    learned = learned or chosen is not frozen
     return Conclusion(
         way=chosen.way,
         tried=chosen,
@@ -112,14 +106,26 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
     )
 
 
+def _beats_chance(inquiry: Inquiry, tried: Tried) -> bool:
+    assert tried.val is not None, "what was tried was judged"
+    truth = inquiry.truth(inquiry.data.split.val)
+    return beats_chance(inquiry.metric, truth, tried.val, seed=seed_of_data(inquiry.base))
+
+
 def _records(inquiry: Inquiry, notebook: Notebook, frozen: Tried) -> tuple[WayRecord, ...]:
-    """Return the records of what was tried with verdicts and gains, the best first on each side."""
+    """Return the records of what was tried with verdicts and gains: ways on vectors, then trainings, best first."""
     by_folds = _verdicts(inquiry, notebook.frozen, notebook.pool, side="folds")
     live = [frozen, *notebook.live]
     by_val = _verdicts(inquiry, live, inquiry.data.split.val, side="val")[1:]
     ranked = [each.with_record(verdict=verdict) for each, verdict in zip(notebook.frozen, by_folds, strict=True)]
     ranked += [each.with_record(verdict=verdict) for each, verdict in zip(notebook.live, by_val, strict=True)]
-    return tuple(_with_gain(inquiry, each, frozen).record for each in ranked)
+    sign = -1.0 if HIGHER_IS_BETTER[inquiry.metric] else 1.0
+
+    def place(record: WayRecord) -> tuple[bool, float]:
+        figure = record.folds or record.val
+        return not record.frozen, sign * (0.0 if figure is None or figure.value is None else figure.value)
+
+    return tuple(sorted((_with_gain(inquiry, each, frozen).record for each in ranked), key=place))
 
 
 def _with_gain(inquiry: Inquiry, tried: Tried, frozen: Tried) -> Tried:

@@ -52,9 +52,9 @@ def domain_words(shift: float) -> str:
     """Say a shift in words.
 
     >>> domain_words(0.2), domain_words(0.9)
-    ('near', 'far')
+    ('near', 'far from')
     """
-    return "near" if shift < NEAR else "far" if shift >= FAR else "between near and far"
+    return "near" if shift < NEAR else "far from" if shift >= FAR else "neither near nor far from"
 
 
 def domain_shift(

@@ -129,21 +129,20 @@ class Notebook:
         return [each for each in self.tried if not each.way.frozen]
 
 
-def best_frozen(inquiry: Inquiry, notebook: Notebook) -> Tried | None:
-    """Return the way on vectors to take: the cheapest within one standard error of the best out of fold.
+def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool] | None:
+    """Return the way on vectors to take, and whether the best of them beats chance; None where none was tried.
 
-    Where not even the best beats chance, the cheapest of all; None where none was tried.
+    The cheapest within one standard error of the best out of fold; where not even the best beats chance, the cheapest.
     """
     frozen = notebook.frozen
     if not frozen:
         return None
     truth, groups = inquiry.truth(notebook.pool), inquiry.groups(notebook.pool)
-    rows = rows_of(frozen, side="folds")
-    best = frozen[cheapest_within_noise(rows, truth, metric=inquiry.metric, groups=groups)]
+    best = frozen[cheapest_within_noise(rows_of(frozen, side="folds"), truth, metric=inquiry.metric, groups=groups)]
     assert best.folds is not None
     if beats_chance(inquiry.metric, truth, best.folds, seed=seed_of_data(inquiry.base)):
-        return best
-    return min(frozen, key=lambda each: each.record.work)
+        return best, True
+    return min(frozen, key=lambda each: each.record.work), False
 
 
 def rows_of(tried: Sequence[Tried], *, side: Literal["folds", "val"]) -> list[RowOutputs]:

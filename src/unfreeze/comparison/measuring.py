@@ -36,7 +36,7 @@ def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress
     complete = _measure_frozen(inquiry, notebook, interrupt, progress)
     best = best_frozen(inquiry, notebook)
     if best is not None:
-        complete = try_trainings(inquiry, notebook, best, interrupt=interrupt, progress=progress) and complete
+        complete = try_trainings(inquiry, notebook, best[0], interrupt=interrupt, progress=progress) and complete
     notebook.finished = complete
 
 

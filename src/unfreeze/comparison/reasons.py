@@ -54,8 +54,8 @@ def _choice(conclusion: Conclusion, metric: str) -> Reason:
     name, expected = conclusion.way.name, conclusion.expected
     if conclusion.tried is None:
         return Reason(
-            text="Nothing could be measured within the budget. This is the cheapest way, which usually works, and no "
-            "finding about these pictures: give a larger --budget.",
+            text="Nothing could be measured within the budget. This is what train does untold, a cheap way that "
+            "usually works, and no finding about these pictures: give a larger --budget.",
             evidence={},
             reference=KORNBLITH,
         )
@@ -170,9 +170,9 @@ def _domain(domain: DomainRecord) -> Reason:
         text = f"How like the pretraining pictures of {domain.model} these are is not known: {domain.reason}."
         return Reason(text=text, evidence={})
     return Reason(
-        text=f"For {domain.model} these pictures are {domain.words} its pretraining pictures: at its BatchNorm layers a "
-        f"channel's mean lies {domain.shift:.2f} stored standard deviations from the stored mean, and its variance is "
-        f"{domain.variance_ratio:.2f} times the stored one.",
+        text=f"To {domain.model} these pictures are {domain.words} its pretraining pictures: at its BatchNorm "
+        f"layers a channel's mean lies {domain.shift:.2f} stored standard deviations from the stored mean, and its "
+        f"variance is {domain.variance_ratio:.2f} times the stored one.",
         evidence={"shift": domain.shift, "variance_ratio": domain.variance_ratio, **domain.stages},
         reference=LI,
     )
