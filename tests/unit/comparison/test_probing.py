@@ -24,7 +24,7 @@ def test_a_linear_probe_reads_what_is_linear_in_the_vectors() -> None:
     generator = np.random.default_rng(0)
     targets = np.arange(60) % 2
     rows = torch.from_numpy(generator.normal(size=(60, 200)).astype(np.float32))  # more features than pictures
-    rows[:, 3] += 6 * torch.from_numpy(targets).float()
+    rows[:, :40] += 2 * torch.from_numpy(targets).float()[:, None]
     record = record_of("classification", ("a", "b"))
     loss = loss_function("classification")
     kept = rows.clone()
