@@ -63,7 +63,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	@touch $(VENV)/.installed-demo $@
 
 $(VENV)/.installed-demo: pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --editable '.[demo]'
+	$(BIN)/python -m pip install --editable '.[demo,evidence]'
 	@touch $@
 
 # pip is what venv makes last: an interrupted attempt is made anew.

@@ -14,6 +14,7 @@ from components.registry import Reading, Room, part, seconds_of
 if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.data import Dataset
+    from unfreeze.plans import Plan
     from unfreeze.training.epochs import LoopSettings
     from unfreeze.training.feeding import Feed, Feeder
 
@@ -43,7 +44,9 @@ def cached_vectors(room: Room) -> list[Reading]:
     settings = _settings(range(N_VECTORS), range(N_VECTORS, n), batch_size=64)
 
     def train(out: Path) -> None:
-        _train((MODEL, "head"), dataset, settings, lambda x: _VectorFeeder(x, settings, targets), out=out, n_epochs=30)
+        _train(
+            (MODEL, "head"), dataset, settings, lambda x, _: _VectorFeeder(x, settings, targets), out=out, n_epochs=30
+        )
 
     outs = [room.folder / f"vectors-{repeat}" for repeat in range(room.n_repeats)]
     seconds = [(seconds_of(partial(train, out)), sum(_epoch_seconds(out))) for out in outs]
@@ -76,7 +79,7 @@ def many_heads(room: Room) -> list[Reading]:
 
     def alone(out: Path) -> float:
         _train(
-            (MODEL, "head"), dataset, settings, lambda x: _VectorFeeder(x, settings, targets), out=out,
+            (MODEL, "head"), dataset, settings, lambda x, _: _VectorFeeder(x, settings, targets), out=out,
             n_epochs=N_HEAD_EPOCHS,
         )  # fmt: skip
         return sum(_epoch_seconds(out))  # without the network and the checkpoints, which heads at once have once
@@ -116,18 +119,18 @@ def cached_epochs(room: Room) -> list[Reading]:
     from unfreeze.training.caching import CachedFeeder
     from unfreeze.training.feeding import PictureFeeder
     from unfreeze.training.inputs import open_data, study_data
-    from unfreeze.training.passes import PrefixSettings
+    from unfreeze.training.prefixes import PrefixSettings
 
     cells = write_solar_cells(room.folder / "cells", n_images=N_PICTURES)
     data = study_data(cells, open_data(cells, TrainOptions()), TrainOptions(), Silent())
     settings = _settings(data.split.train, data.split.val, batch_size=32)
     prefix = PrefixSettings(engine="auto", device=torch.device("cpu"), cache=None)
 
-    def on_pictures(network: Network) -> Feeder:
+    def on_pictures(network: Network, _plan: Plan) -> Feeder:
         return PictureFeeder(network, data.dataset, settings)
 
-    def on_maps(network: Network) -> Feeder:
-        return CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
+    def on_maps(network: Network, plan: Plan) -> Feeder:
+        return CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Silent())
 
     readings = []
     for model, selector, limit in SUFFIXES:
@@ -149,7 +152,7 @@ class _VectorFeeder:
     def __init__(self, network: Network, settings: LoopSettings, targets: Any) -> None:
         self.network, self.settings, self.targets = network, settings, targets
 
-    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
+    def feed(self, epochs: range, *, phase: int, head_alone: bool, check: Callable[[], None]) -> Feed:  # noqa: ARG002
         """Split the network where the plan has it, and return vectors for what it trains."""
         import numpy as np
         import torch
@@ -196,7 +199,7 @@ def _train(
     what: tuple[str, str],
     dataset: Dataset,
     settings: LoopSettings,
-    feeder_of: Callable[[Network], Feeder],
+    feeder_of: Callable[[Network, Plan], Feeder],
     *,
     out: Path,
     n_epochs: int,
@@ -225,10 +228,10 @@ def _train(
         "lr = 1e-4",
     )
     file.write_text("\n".join(lines), encoding="utf-8")
+    plan = Plan.from_toml(file, layers=network.layers)
     fine_tune(
-        network, Plan.from_toml(file, layers=network.layers), dataset, settings=settings,
-        loss=loss_function("classification"), device=device, directory=out, progress=Silent(),
-        feeder=feeder_of(network), interrupt=Interrupt(),
+        network, plan, dataset, settings=settings, loss=loss_function("classification"), device=device,
+        directory=out, progress=Silent(), feeder=feeder_of(network, plan), interrupt=Interrupt(),
     )  # fmt: skip
 
 

@@ -16,10 +16,10 @@ import msgspec
 from unfreeze.advice_records import read_advice
 from unfreeze.errors import ConfigError, RunError, did_you_mean, raise_together
 from unfreeze.options import flag
-from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TrainOptions, read_json
+from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TaskName, TrainOptions, read_json
 
 if TYPE_CHECKING:
-    from unfreeze.auditing import Finding
+    from unfreeze.auditing import CachedFeatures, Finding
     from unfreeze.backbones import Network
     from unfreeze.evaluation import Prediction
     from unfreeze.plans import Plan
@@ -31,7 +31,7 @@ AUTO = "auto"  # the strategy that takes advice first
 AUTO_SECONDS = 120.0  # for it
 TRAIN_OPTIONS = tuple(TrainOptions.__struct_fields__)
 EVALUATE_OPTIONS = ("target", "group", "split", "skip_unreadable", "batch_size")
-CHECK_OPTIONS = ("task", "target", "group", "split")
+CHECK_OPTIONS = ("task", "target", "group", "split", "cache", "cache_dir")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,10 @@ def load(path: str | Path) -> Run:
 
 
 def check(data: str | Path, *, progress: Progress | None = None, **options: Any) -> tuple[Finding, ...]:
-    """Look for what is wrong with a data set: unreadable, repeated, leaking, imbalanced pictures.
+    """Look for what is wrong with a data set: unreadable, repeated, leaking, imbalanced, mislabelled pictures.
+
+    Where an earlier training has left frozen features of all pictures in the cache, they are looked at too: for
+    leaks that hashes miss, and for labels that are probably wrong. Nothing is computed or written for that.
 
     Returns:
         The findings, the gravest first; empty if nothing was found.
@@ -205,7 +208,8 @@ def check(data: str | Path, *, progress: Progress | None = None, **options: Any)
     Raises:
         DataError: there is nothing to check: no pictures, or no labels.
     """
-    from unfreeze.auditing import check_dataset
+    from unfreeze.auditing import check_dataset, find_features
+    from unfreeze.cache import ActivationCache
     from unfreeze.data import open_dataset, scan
     from unfreeze.training import Silent
 
@@ -215,7 +219,28 @@ def check(data: str | Path, *, progress: Progress | None = None, **options: Any)
     for note in dataset.notes:
         watcher.note(note)
     watcher.stage("Reading pictures")
-    return check_dataset(dataset, scan(dataset.root, dataset.files, progress=watcher.scanned))
+    fingerprints = scan(dataset.root, dataset.files, progress=watcher.scanned)
+    found = None
+    if settings.cache:
+        readable = [each for each in fingerprints if each.error is None]
+        found = find_features(ActivationCache(settings.cache_dir), readable)
+    watcher.note(_features_note(found, dataset.task) if settings.cache else "The cache was not looked at.")
+    return check_dataset(dataset, fingerprints, features=None if found is None else found.values)
+
+
+def _features_note(found: CachedFeatures | None, task: TaskName) -> str:
+    """Say whether a check could look at features, and what it could not do."""
+    from unfreeze.auditing import has_cleanlab
+    from unfreeze.auditing.suspects import NO_CLEANLAB
+
+    if found is None:
+        return (
+            "Labels and crops were not checked: that takes frozen features of all pictures, which "
+            "`unfreeze train DATA --strategy head` leaves in the cache."
+        )
+    height, width = found.size
+    told = f"Features of {found.model} at {width}×{height} px are in the cache and were looked at."
+    return told if task == "regression" or has_cleanlab() else f"{told} {NO_CLEANLAB}"
 
 
 def plan_for(model: str, **options: Any) -> Plan:

@@ -22,6 +22,7 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "UF204": ("warning", "pictures that look the same under different labels"),
         "UF301": ("error", "the same or a similar picture on several sides of the split"),
         "UF302": ("error", "a group on several sides of the split"),
+        "UF303": ("warning", "pictures on several sides that look nearly the same to a network"),
         "UF401": ("warning", "classes or labels of very different frequency"),
         "UF402": ("warning", "too few pictures"),
         "UF403": ("error", "nothing to tell apart"),
@@ -29,6 +30,7 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "UF501": ("warning", "the channel mode predicts the label"),
         "UF502": ("warning", "the size of a picture predicts the label"),
         "UF503": ("warning", "the file format predicts the label"),
+        "UF601": ("warning", "labels that pictures like them contradict"),
     }
 )
 """Every code with its severity and its title; docs/reference/findings.md explains each."""

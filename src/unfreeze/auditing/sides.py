@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from unfreeze.auditing.findings import Finding
 from unfreeze.data import Dataset, Split
 
-__all__ = ["side_findings"]
+__all__ = ["side_findings", "sides_of"]
 
 
 def side_findings(dataset: Dataset, clusters: Sequence[Sequence[int]], split: Split | None) -> list[Finding]:
     """Return findings about pictures and groups that lie on several sides; none without sides."""
-    sides = _side_of(dataset, split)
+    sides = sides_of(dataset, split)
     found = []
     crossing = [members for members in clusters if len({sides[i] for i in members if i in sides}) > 1]
     if crossing:
@@ -34,7 +34,8 @@ def side_findings(dataset: Dataset, clusters: Sequence[Sequence[int]], split: Sp
     return found
 
 
-def _side_of(dataset: Dataset, split: Split | None) -> dict[int, str]:
+def sides_of(dataset: Dataset, split: Split | None) -> dict[int, str]:
+    """Return the side of each picture by its number: of the split, else as the data say; empty without sides."""
     if split is not None:
         named = {"train": split.train, "val": split.val, "test": split.test}
         return {index: side for side, indices in named.items() for index in indices}

@@ -20,7 +20,7 @@ from unfreeze.backbones.heads import pool
 from unfreeze.backbones.ordering import trace
 from unfreeze.layers import Layers, Parameter, Stage, strip_wrappers, unwrap
 
-__all__ = ["FEATURES", "depth_columns", "join_depths"]
+__all__ = ["FEATURES", "depth_columns", "join_depths", "stage_ends"]
 
 FEATURES = "features"  # the depth of what a head reads without the stages
 
@@ -114,6 +114,12 @@ def depth_columns(backbone: nn.Module, *, size: tuple[int, int]) -> dict[str, sl
         handle.remove()
     ends = list(itertools.accumulate(widths.values()))
     return {name: slice(end - widths[name], end) for name, end in zip(widths, ends, strict=True)}
+
+
+def stage_ends(backbone: nn.Module, layers: Layers) -> dict[str, str]:
+    """Return the path of the module that each stage below the head ends with, by the stage's name, input to output."""
+    modules = dict(backbone.named_modules())
+    return {stage.name: _end_of(stage, layers, modules)[0] for stage in layers.stages[:-1]}
 
 
 def _layers_with_head(backbone: nn.Module, size: tuple[int, int]) -> Layers:

@@ -6,6 +6,7 @@ from unfreeze.cache.activations import Activations, MappedActivations, MemoryAct
 from unfreeze.cache.fetching import Compute, Fetched, fetch_activations
 from unfreeze.cache.fingerprints import fingerprint_from_text, fingerprint_text, scan_new
 from unfreeze.cache.hashes import FileState, FingerprintIndex, file_state
+from unfreeze.cache.keeping import KeptRows
 from unfreeze.cache.keys import activation_key, row_key
 from unfreeze.cache.layout import PassDescription, TensorSpec
 from unfreeze.cache.location import cache_directory, cache_quota
@@ -23,6 +24,7 @@ __all__ = [
     "Fetched",
     "FileState",
     "FingerprintIndex",
+    "KeptRows",
     "MappedActivations",
     "MemoryActivations",
     "PassDescription",

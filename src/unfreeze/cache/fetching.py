@@ -16,6 +16,7 @@ from unfreeze.cache.store import MEMORY_BYTES
 from unfreeze.errors import CacheUnavailableError, MissingRowsError
 
 if TYPE_CHECKING:
+    from unfreeze.cache.keeping import KeptRows
     from unfreeze.cache.layout import PassDescription, TensorSpec
     from unfreeze.cache.store import ActivationCache
 
@@ -25,7 +26,8 @@ N_ROWS_AT_ONCE = 256
 N_ATTEMPTS = 3  # a shard may be found damaged, or be evicted by somebody else, but not again and again
 
 Numbers = npt.NDArray[np.int64]
-Compute = Callable[[Numbers], Iterable[tuple[Numbers, Mapping[str, npt.NDArray[Any]]]]]
+Batches = Iterable[tuple[Numbers, Mapping[str, npt.NDArray[Any]]]]
+Compute = Callable[[Numbers], Batches]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Fetched:
 
     Attributes:
         activations: the rows, in the order asked for.
-        n_hits: how many of them were in the cache.
+        n_hits: how many of them were in the cache, or kept.
         note: why the cache could not be used, for the user; None if it could.
     """
 
@@ -51,6 +53,7 @@ def fetch_activations(
     *,
     description: PassDescription,
     memory_bytes: int = MEMORY_BYTES,
+    kept: KeptRows | None = None,
 ) -> Fetched:
     """Return activations, computing and keeping those that the cache does not have.
 
@@ -64,13 +67,17 @@ def fetch_activations(
             numbers, (B,), and the tensors of their rows, (B, ...) by name.
         description: what the pass is, for people.
         memory_bytes: rows that take no more are held in memory; others stay on disk, mapped.
+        kept: where there is no cache: rows that were computed for this before it was asked for.
 
     Raises:
         CacheUnavailableError: the cache cannot take the rows, and they do not fit into memory either.
     """
     request = _Request(row_keys, compute, memory_bytes)
     if cache is None:
-        return Fetched(request.into_memory(), n_hits=0)
+        if kept is None:
+            return Fetched(request.into_memory(), n_hits=0)
+        n_hits = int(kept.lookup(pass_key, row_keys).sum())
+        return Fetched(request.into_memory(kept.rows(pass_key, row_keys)), n_hits=n_hits)
     is_computed = np.zeros(len(row_keys), np.bool_)
     reason = f'Rows of pass {pass_key} did not last in the cache in "{cache.directory}".'
     for _ in range(N_ATTEMPTS):
@@ -89,7 +96,21 @@ def fetch_activations(
             reason = str(error)
             break
     n_hits = int((~is_computed).sum())
-    return Fetched(request.into_memory(cache, pass_key), n_hits=n_hits, note=reason)
+    return Fetched(request.into_memory(_rows_of(cache, pass_key, row_keys)), n_hits=n_hits, note=reason)
+
+
+def _rows_of(cache: ActivationCache, pass_key: str, row_keys: Sequence[str]) -> Batches:
+    """Read what the cache has of the rows, if it can be read."""
+    (numbers,) = np.nonzero(cache.lookup(pass_key, row_keys))
+    if not len(numbers):
+        return
+    try:
+        rows = cache.read(pass_key, [row_keys[number] for number in numbers.tolist()], memory_bytes=0)
+    except MissingRowsError:
+        return
+    names = [spec.name for spec in rows.specs]
+    for chunk in np.array_split(np.arange(len(numbers)), -(-len(numbers) // N_ROWS_AT_ONCE)):
+        yield numbers[chunk], dict(zip(names, rows.rows(chunk), strict=True))
 
 
 class _Request:
@@ -110,15 +131,15 @@ class _Request:
         (numbers,) = np.nonzero(mask & self._is_first)
         return iter(self._compute(numbers))
 
-    def into_memory(self, cache: ActivationCache | None = None, pass_key: str = "") -> Activations:
-        """Return all rows in memory: those that the cache has from there, the others computed.
+    def into_memory(self, there: Batches = ()) -> Activations:
+        """Return all rows in memory: those that are there already as they are, the others computed.
 
         Raises:
             CacheUnavailableError: they do not fit.
         """
         arrays: dict[str, npt.NDArray[Any]] = {}
         is_left = np.ones(len(self._row_keys), np.bool_)
-        for numbers, tensors in itertools.chain(self._kept(cache, pass_key), self._rest(is_left)):
+        for numbers, tensors in itertools.chain(there, self._rest(is_left)):
             if not arrays:
                 arrays = self._allocated(specs_of(tensors))
             for name, values in tensors.items():
@@ -128,26 +149,9 @@ class _Request:
             array[~self._is_first] = array[self._first[~self._is_first]]
         return MemoryActivations(arrays)
 
-    def _rest(self, is_left: npt.NDArray[np.bool_]) -> Iterator[tuple[Numbers, Mapping[str, npt.NDArray[Any]]]]:
+    def _rest(self, is_left: npt.NDArray[np.bool_]) -> Batches:
         """Compute what is still left when this is asked for the first time."""
         yield from self.computed(is_left)
-
-    def _kept(
-        self, cache: ActivationCache | None, pass_key: str
-    ) -> Iterator[tuple[Numbers, Mapping[str, npt.NDArray[Any]]]]:
-        """Read what the cache has, if it can be read."""
-        if cache is None:
-            return
-        (numbers,) = np.nonzero(cache.lookup(pass_key, self._row_keys))
-        if not len(numbers):
-            return
-        try:
-            kept = cache.read(pass_key, [self._row_keys[number] for number in numbers.tolist()], memory_bytes=0)
-        except MissingRowsError:
-            return
-        for chunk in np.array_split(np.arange(len(numbers)), -(-len(numbers) // N_ROWS_AT_ONCE)):
-            names = [spec.name for spec in kept.specs]
-            yield numbers[chunk], dict(zip(names, kept.rows(chunk), strict=True))
 
     def _allocated(self, specs: Sequence[TensorSpec]) -> dict[str, npt.NDArray[Any]]:
         n_rows = len(self._row_keys)

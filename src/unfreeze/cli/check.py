@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer
-from unfreeze.cli.flags import DataFlags, JsonFlag, options_from
+from unfreeze.cli.flags import CheckFlags, JsonFlag, options_from
 
 if TYPE_CHECKING:
     from unfreeze.auditing import Finding
@@ -21,12 +21,13 @@ def check_command(
     data: Annotated[Path, Parameter(help="A folder of class folders, or a CSV or Parquet table.")],
     /,
     *,
-    flags: Annotated[DataFlags | None, Parameter(name="*")] = None,
+    flags: Annotated[CheckFlags | None, Parameter(name="*")] = None,
     json: JsonFlag = False,
 ) -> Answer:
     """Look for what is wrong with pictures and labels: coded findings, each with its remedy.
 
-    Finding something is not a failure: the exit code is 0.
+    Labels are checked too where a training has left frozen features of all pictures in the cache. Finding something
+    is not a failure: the exit code is 0.
     """
     import unfreeze as uf
     from unfreeze.cli.progress import watching

@@ -12,7 +12,16 @@ from cyclopts import Group, Parameter, Token
 from unfreeze.options import SWITCHED_OFF
 from unfreeze.records import TrainOptions
 
-__all__ = ["DataFlags", "JsonFlag", "PlanFlags", "SourceFlags", "TrainFlags", "WholeNumber", "options_from"]
+__all__ = [
+    "CheckFlags",
+    "DataFlags",
+    "JsonFlag",
+    "PlanFlags",
+    "SourceFlags",
+    "TrainFlags",
+    "WholeNumber",
+    "options_from",
+]
 
 DATA = Group("Data", sort_key=2)
 NETWORK = Group("Network", sort_key=3)
@@ -75,6 +84,31 @@ class DataFlags(SourceFlags, total=False):
     ]
 
 
+class CacheFlags(TypedDict, total=False):
+    """Where the cache is, and whether there is one."""
+
+    cache_dir: Annotated[
+        Path,
+        Parameter(
+            group=MACHINE,
+            help="Where the cache lies. [default: UNFREEZE_CACHE_DIR, else the user's cache directory]",
+        ),
+    ]
+    no_cache: Annotated[
+        bool,
+        Parameter(
+            group=MACHINE,
+            help="Do without the cache: read nothing from it, keep nothing in it.",
+            show_default=False,
+            negative="",
+        ),
+    ]
+
+
+class CheckFlags(DataFlags, CacheFlags, total=False):
+    """The settings of a check."""
+
+
 class PlanFlags(TypedDict, total=False):
     """What trains, when, at which rates, and on which input."""
 
@@ -122,10 +156,14 @@ class PlanFlags(TypedDict, total=False):
     batch_size: Annotated[WholeNumber, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
 
 
-class TrainFlags(DataFlags, PlanFlags, total=False):
+class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
     """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
 
     skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
+    check_labels: Annotated[
+        bool,
+        _setting("check_labels", DATA, "Name labels that are probably wrong, in the report; takes a second or two."),
+    ]
     model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
     weights: Annotated[
         Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
@@ -188,20 +226,9 @@ class TrainFlags(DataFlags, PlanFlags, total=False):
             "engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that agrees with PyTorch."
         ),
     ]
-    cache_dir: Annotated[
-        Path,
-        Parameter(
-            group=MACHINE,
-            help="Where the cache lies. [default: UNFREEZE_CACHE_DIR, else the user's cache directory]",
-        ),
-    ]
-    no_cache: Annotated[
-        bool,
-        Parameter(group=MACHINE, help="Keep nothing for further trainings.", show_default=False, negative=""),
-    ]
 
 
-def options_from(flags: TrainFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
+def options_from(flags: TrainFlags | CheckFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)
     for name in SWITCHED_OFF:

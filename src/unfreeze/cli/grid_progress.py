@@ -48,7 +48,8 @@ def result_text(result: CellResult) -> str:
     if result.error is None:
         value = "not known" if result.value is None else f"{result.value:.3f}"
         ended = f"{result.metric} {value} on validation, {time_text(result.seconds)}"
-    left = "" if result.cell.seconds_after is None else f"  (about {time_text(result.cell.seconds_after)} left)"
+    after = result.cell.seconds_after
+    left = f"  (about {time_text(after)} left)" if after else ""  # nor after the last one
     return f"  {cell_text(result.cell)}: {ended}{left}"
 
 

@@ -49,12 +49,6 @@ class Row:
     size: int
     n_trained: int
 
-    @property
-    def trains_head_alone(self) -> bool:
-        """Whether nothing but the head ever trains."""
-        head = self.plan.layers.groups[-1].leaf_names
-        return all(self.plan.trained(phase) <= head for phase in range(len(self.plan.phases)))
-
     def work(self, *, n_train: int, n_held_out: int) -> float:
         """Return the multiply-adds of one training from scratch; see `estimate_work`."""
         return estimate_work(self.plan, self.options, n_train=n_train, n_held_out=n_held_out)

@@ -27,11 +27,10 @@ def estimate_work(plan: Plan, options: TrainOptions, *, n_train: int, n_held_out
         n_held_out: pictures that validate and test.
     """
     n_macs = sum(leaf.macs for leaf in plan.layers.leaves)
-    head = plan.layers.groups[-1].leaf_names
     work = 0.0
     for index, phase in enumerate(summarise(plan)):
         prefix = n_macs * (phase.cached_share or 0.0)
-        augment = phase_augment(options, head_alone=plan.trained(index) <= head)
+        augment = phase_augment(options, head_alone=plan.trains_head_alone(index))
         n_views = 1 if augment == "none" else min(phase.epochs, options.views or phase.epochs)
         work += prefix * (n_views * n_train + n_held_out)
         work += (n_macs - prefix) * phase.epochs * (FORWARD_AND_BACKWARD * n_train + n_held_out)

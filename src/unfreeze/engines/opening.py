@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Opened", "open_engine"]
+__all__ = ["Opened", "open_engine", "possible_engines"]
 
 N_CHECKED = 6  # pictures that an engine is checked on: not a whole request, so that filling up is checked as well
 
@@ -85,13 +85,19 @@ def open_engine(
     if engine == "openvino" and device.type != "cpu":
         notes.append(f"OpenVINO computes the frozen layers on the CPU, not on {device.type}.")
     task = _Task(prefix, pictures[:N_CHECKED], device, possible, batch_size, cache_dir, key)
-    names = choose_engines(engine, device=device.type, has_openvino=_has_openvino(), n_images=n_images)
-    for name in names:
+    for name in possible_engines(engine, device=device, n_images=n_images):
         for make in task.ways(name):
             opened = task.attempt(name, make, notes)
             if opened is not None:
                 return opened
     return Opened(EagerEngine(prefix, device=device, batch_size=batch_size), 0.0, tuple(notes))  # bf16 was too far off
+
+
+def possible_engines(
+    engine: Literal["auto"] | EngineName, *, device: torch.device, n_images: int | None = None
+) -> tuple[EngineName, ...]:
+    """Return the engines that `open_engine` tries here, in its order; see `choose_engines`."""
+    return choose_engines(engine, device=device.type, has_openvino=_has_openvino(), n_images=n_images)
 
 
 @dataclass(frozen=True)

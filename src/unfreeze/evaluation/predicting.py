@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.data import Batch
 
-__all__ = ["laid_out", "predict", "predict_outputs"]
+__all__ = ["evaluating", "laid_out", "predict", "predict_outputs"]
 
 
 def predict(network: Network, batches: Iterable[Batch], *, device: torch.device | None = None) -> np.ndarray:
@@ -46,7 +46,7 @@ def predict_outputs(network: nn.Module, batches: Iterable[Batch], *, device: tor
     if place.type == "cpu":
         keep_freed_memory()
     found = []
-    with _evaluating(network), torch.inference_mode():
+    with evaluating(network), torch.inference_mode():
         for batch in batches:
             inputs = (laid_out(tensor.to(place, non_blocking=True)) for tensor in batch.inputs)
             found.append(network(*inputs).float().cpu())
@@ -61,7 +61,7 @@ def laid_out(tensor: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Put every module in evaluation mode, and each back in its own afterwards: frozen ones differ."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Predictions", "join_labels", "read_predictions", "write_predictions"]
+__all__ = ["Predictions", "join_labels", "read_predictions", "split_labels", "write_predictions"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -190,7 +190,12 @@ def join_labels(names: Sequence[str]) -> str:
     return "|".join(name.replace("\\", "\\\\").replace("|", "\\|") for name in names)
 
 
-def _split_labels(text: str) -> list[str]:
+def split_labels(text: str) -> list[str]:
+    r"""Return the names that `join_labels` made one text of.
+
+    >>> split_labels("fish|a\\|b")
+    ['fish', 'a|b']
+    """
     names = re.findall(r"(?:\\.|[^|\\])+", text, flags=re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL) for name in names]
 
@@ -206,7 +211,7 @@ def _parsed(rows: list[dict[str, str]], *, task: TaskName, outputs: tuple[str, .
         if task == "multilabel":
             marks = np.zeros((len(rows), len(outputs)), dtype=np.int64)
             for i, row in enumerate(rows):
-                marks[i, [number_of[label] for label in _split_labels(row[name])]] = 1
+                marks[i, [number_of[label] for label in split_labels(row[name])]] = 1
             return marks
         keys = [name] if single else [f"{name}:{output}" for output in outputs]
         return np.array([[float(row[key]) for key in keys] for row in rows]).reshape(-1, len(outputs))

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from unfreeze.backbones import output_scores
+from unfreeze.evaluation.attribution import HeatMaps, explain_pictures
 from unfreeze.evaluation.conformal import conformal_metrics
-from unfreeze.evaluation.evidence import write_evidence
+from unfreeze.evaluation.evidence import Explain, write_evidence
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.metrics import evaluate_scores
 from unfreeze.records import Metrics, ModelRecord, RunMetrics
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from unfreeze.backbones import Network
     from unfreeze.data import Dataset, Split
 
 __all__ = ["evaluate_run"]
@@ -31,6 +33,7 @@ def evaluate_run(
     *,
     directory: Path,
     seed: int = 0,
+    network: Network | None = None,
 ) -> RunMetrics:
     """Evaluate what a trained network says of validation and test; leave predictions.csv and evidence/ behind.
 
@@ -42,6 +45,7 @@ def evaluate_run(
         split: which of them validate and test.
         directory: the run directory; it must exist.
         seed: of the resampling behind the intervals.
+        network: what draws heat maps of the pictures that evidence/ shows; None: there are none.
 
     Returns:
         The metrics of both sides, with their 95% intervals; on test also the coverage of prediction sets, if the
@@ -61,7 +65,14 @@ def evaluate_run(
         truth=dataset.targets[indices],
     )
     write_predictions(directory / "predictions.csv", predictions)
-    write_evidence(directory, predictions.of("test"), root=dataset.root, depth_range=record.depth_range)
+    write_evidence(
+        directory,
+        predictions.of("test"),
+        root=dataset.root,
+        depth_range=record.depth_range,
+        spec=None if network is None else network.spec,
+        explain=None if network is None else _explainer(network, dataset),
+    )
 
     def metrics(side: Sequence[int], rows: slice) -> Metrics:
         groups = None if dataset.groups is None else [dataset.groups[i] for i in side]
@@ -88,3 +99,13 @@ def evaluate_run(
     return RunMetrics(
         val=metrics(split.val, slice(0, n_val)), test={**metrics(split.test, slice(n_val, None)), **found}
     )
+
+
+def _explainer(network: Network, dataset: Dataset) -> Explain:
+    number_of = {file: i for i, file in enumerate(dataset.files)}
+
+    def explain(files: Sequence[str], outputs: Sequence[int]) -> HeatMaps:
+        indices = [number_of[file] for file in files]
+        return explain_pictures(network, dataset, indices, outputs, signed=dataset.task == "regression")
+
+    return explain

@@ -3,6 +3,7 @@
 from unfreeze.frontier.choosing import SPEEDS, Candidate, Speeds, choose_cut
 from unfreeze.frontier.cutting import FrontierTensor
 from unfreeze.frontier.keys import hash_weights
+from unfreeze.frontier.merging import merge_prefixes
 from unfreeze.frontier.splitting import NoSplit, Split, split_network
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Split",
     "choose_cut",
     "hash_weights",
+    "merge_prefixes",
     "split_network",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from timm.layers import get_notrace_functions, get_notrace_modules
 from torch import Tensor, fx, nn
 
-__all__ = ["Opened", "open_mixed"]
+__all__ = ["Opened", "open_at", "open_mixed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,60 @@ def open_mixed(network: nn.Module) -> Opened:
                 delattr(network, name)
 
 
+def open_at(module: fx.GraphModule, paths: frozenset[str]) -> fx.GraphModule:
+    """Return a graph's module with the modules at these paths opened, and with all others closed.
+
+    Raises:
+        Exception: whatever a module raises that cannot be traced.
+    """
+    known = set(vars(module))
+    try:
+        graph = _OpeningAt(paths).trace(module)
+        return fx.GraphModule(module, graph)
+    finally:
+        for name in set(vars(module)) - known:
+            delattr(module, name)
+
+
 def _check_constants(constants: Iterable[Any]) -> None:
     """Check that nothing that trains has been computed while tracing: its later values would never be seen."""
     if any(isinstance(constant, Tensor) and constant.requires_grad for constant in constants):
         raise TypeError("it computes with a parameter that trains in a way that tracing does not see")
 
 
-class _Opening(fx.Tracer):
+class _Tracer(fx.Tracer):
+    """Sees what timm wants to be seen, and an argument of a network only in its images."""
+
+    def __init__(self) -> None:
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()), param_shapes_constant=True)
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """Give the network its images alone: other arguments keep their defaults, instead of becoming proxies."""
+        assert is_module, "networks are modules"
+        assert concrete_args is None, "no argument is given to a network but its images"
+        return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]
+
+
+class _OpeningAt(_Tracer):
+    """Opens the modules at some paths."""
+
+    def __init__(self, paths: frozenset[str]) -> None:
+        super().__init__()
+        self.paths = paths
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Tell whether a module stays one node."""
+        assert isinstance(m, nn.Module), "fx asks for modules"
+        return module_qualified_name not in self.paths
+
+
+class _Opening(_Tracer):
     """Opens mixed modules, but none of those in `closed`; remembers the innermost one in which it failed."""
 
     def __init__(self, closed: frozenset[str]) -> None:
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()), param_shapes_constant=True)
+        super().__init__()
         self.closed = closed
         self.failed_in = ""
         self._native = tuple(get_notrace_modules())
@@ -77,11 +120,3 @@ class _Opening(fx.Tracer):
         except Exception:
             self.failed_in = self.failed_in or self.path_of_module(m)
             raise
-
-    def create_args_for_root(
-        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
-    ) -> tuple[Callable[..., Any], list[Any]]:
-        """Give the network its images alone: other arguments keep their defaults, instead of becoming proxies."""
-        assert is_module, "networks are modules"
-        assert concrete_args is None, "no argument is given to a network but its images"
-        return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]

@@ -115,6 +115,10 @@ class Plan:
         """Return the names of the leaves that train in a phase."""
         return self._trained[phase]
 
+    def trains_head_alone(self, phase: int) -> bool:
+        """Say whether a phase changes nothing but the head."""
+        return self.trained(phase) <= self.layers.groups[-1].leaf_names
+
     def peak_lrs(self, phase: int) -> Mapping[str, float]:
         """Return the peak rate of each leaf that trains in a phase, by the leaf's name."""
         return self._peak_lrs[phase]

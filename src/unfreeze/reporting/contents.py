@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unfreeze.auditing.recording import FINDINGS, FindingRecord
+from unfreeze.auditing.suspects import SUSPECTS, SuspectList
 from unfreeze.errors import RunError
-from unfreeze.evaluation.mistakes import Mistake
+from unfreeze.evaluation.mistakes import EVIDENCE, PICTURES, PictureIndex
 from unfreeze.evaluation.predictions import Predictions, read_predictions
 from unfreeze.metrics import METRICS
 from unfreeze.records import LayerRecord, ModelRecord, RunRecord, TaskName, read_json, read_jsonl
@@ -28,7 +30,9 @@ class Contents:
         layers: layers.json; empty if there is none.
         history: the rows of history.jsonl, one per epoch.
         predictions: predictions.csv; None if there is none.
-        mistakes: evidence/worst.json; empty if there is none.
+        pictures: evidence/pictures.json; None if there is none.
+        findings: evidence/findings.json; None if there is none.
+        suspects: evidence/suspects.json; None if there is none.
     """
 
     directory: Path
@@ -37,7 +41,9 @@ class Contents:
     layers: tuple[LayerRecord, ...]
     history: tuple[dict[str, Any], ...]
     predictions: Predictions | None
-    mistakes: tuple[Mistake, ...]
+    pictures: PictureIndex | None
+    findings: tuple[FindingRecord, ...] | None
+    suspects: SuspectList | None
 
     @property
     def task(self) -> TaskName:
@@ -65,7 +71,9 @@ def read_contents(directory: Path) -> Contents:
         predictions=(
             read_predictions(table, task=_task(record, model), outputs=record.classes) if table.is_file() else None
         ),
-        mistakes=_optional(directory / "evidence" / "worst.json", tuple[Mistake, ...]) or (),
+        pictures=_optional(directory / EVIDENCE / PICTURES, PictureIndex),
+        findings=_optional(directory / EVIDENCE / FINDINGS, tuple[FindingRecord, ...]),
+        suspects=_optional(directory / EVIDENCE / SUSPECTS, SuspectList),
     )
 
 

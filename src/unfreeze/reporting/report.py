@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
-from importlib.resources import files
+import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.records import write_text
 from unfreeze.reporting.calibration import calibration_sentence
 from unfreeze.reporting.charts import (
-    Figure,
-    confusion_chart,
+    Chart,
+    freeze_chart,
+    interval_chart,
     loss_chart,
     metric_chart,
     rate_chart,
     regression_chart,
 )
+from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.contents import Contents, read_contents
-from unfreeze.reporting.tables import layer_rows, metric_table, output_table, phase_table, time_table
-from unfreeze.reporting.verdict import give_verdict
-from unfreeze.reporting.wording import METRIC_NAMES, command, count, figure
+from unfreeze.reporting.pictures import doubt_pictures, mistake_pictures, suspect_pictures
+from unfreeze.reporting.rendering import render
+from unfreeze.reporting.tables import (
+    Table,
+    confusion_rows,
+    confusion_table,
+    layer_rows,
+    metric_table,
+    output_table,
+    phase_table,
+    time_parts,
+)
+from unfreeze.reporting.verdict import Verdict, give_verdict
+from unfreeze.reporting.wording import METRIC_NAMES, command, duration, figure, mark_text
 
 if TYPE_CHECKING:
-    from unfreeze.evaluation.mistakes import Mistake
+    from markupsafe import Markup
+
     from unfreeze.evaluation.predictions import Predictions
 
 __all__ = ["write_report"]
 
-TEMPLATES = Path(__file__).parent / "templates"
 TASKS = {"classification": "classification", "multilabel": "multi-label classification", "regression": "regression"}
 OUTPUTS = {"classification": "class", "multilabel": "label", "regression": "target"}
+RESULTS = {"classification": "What it confuses", "multilabel": "Label by label", "regression": "Predicted and true"}
+MAX_CLASSES = 60  # of a confusion matrix; of more the most frequent confusions are listed
 
 
 def write_report(run_dir: str | Path) -> Path:
@@ -44,123 +58,154 @@ def write_report(run_dir: str | Path) -> Path:
     """
     contents = read_contents(Path(run_dir))
     path = contents.directory / "report.html"
-    write_text(path, _render(contents))
+    write_text(path, render("run.html.j2", **_page(contents)))
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    source: str  # a data: address; empty without a thumbnail
-    mistake: Mistake
-    note: str
-
-
-def _render(contents: Contents) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["count"] = count
-    return environment.get_template("report.html.j2").render(**_page(contents))
-
-
 def _page(contents: Contents) -> dict[str, Any]:
-    record = contents.record
+    record, task = contents.record, contents.task
     test = contents.predictions.of("test") if contents.predictions is not None else None
     known = test if test is not None and test.truth is not None and len(test) else None
-    curves = _curves(contents)
-    results = _results(known) if known is not None else []
-    return {
+    values = {
         "record": record,
         "model": contents.model,
         "name": contents.directory.resolve().name,
-        "task": TASKS[contents.task],
-        "task_name": contents.task,
-        "output_word": OUTPUTS[contents.task],
-        "verdict": give_verdict(contents),
+        "task": TASKS[task],
+        "task_name": task,
+        "output_word": OUTPUTS[task],
         "calibration": calibration_sentence(record),
         "metrics": metric_table(record.metrics.val, record.metrics.test),
-        "phases": phase_table(record, contents.layers),
-        "phase_names": [phase.name for phase in record.phases],
-        "layers": layer_rows(record, contents.layers) if record.phases else (),
-        "curves": curves,
-        "history": _history_rows(contents),
-        "results": results,
-        "outputs": output_table(known) if known is not None else None,
-        "pictures": [_picture(contents, mistake) for mistake in contents.mistakes],
-        "times": time_table(record),
-        "notes": tuple(dict.fromkeys((*record.data.notes, *record.notes))),
-        "command": command(record),
+        "commands": _commands(contents),
         "methods": _text(contents.directory / "methods.txt"),
         "plan": _text(contents.directory / "plan.toml"),
-        "plotly": _plotly() if curves or results else "",
-        "script": (TEMPLATES / "report.js").read_text(encoding="utf-8"),
-        "style": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        **_headline(contents),
+        **_training(contents),
+        **_results(known),
+        **_evidence(contents),
     }
+    sections = _sections(contents, values, has_results=known is not None)
+    return values | {"sections": [*sections.items(), ("again", "Do it again")], "shown": sections}
 
 
-def _curves(contents: Contents) -> list[tuple[str, Figure]]:
-    history = contents.history
-    if not history:
-        return []
-    metric = contents.record.primary_metric
-    fitted = all(row.get("l2") for row in history)
-    return [
-        (f"{METRIC_NAMES[metric].capitalize()} by epoch", metric_chart(history, metric=metric)),
-        ("Loss by epoch", loss_chart(history)),
-        ("L2 penalty in each epoch" if fitted else "Learning rate at the end of each epoch", rate_chart(history)),
-    ]
+def _sections(contents: Contents, values: dict[str, Any], *, has_results: bool) -> dict[str, str]:
+    """Return the anchors and titles of the sections that there is something for, in their order."""
+    titles = {
+        "figures": ("Figures", bool(values["metrics"].rows)),
+        "learning": ("How it learned", bool(values["curves"])),
+        "layers": ("What trained", bool(values["phases"].rows or values["layers"])),
+        "results": (RESULTS[contents.task], has_results),
+        "confidence": ("Confidence", values["reliability"] is not None),
+        "mistakes": ("Mistakes", contents.pictures is not None),
+        "data": ("The data", True),
+        "suspects": ("Labels to look at", contents.suspects is not None),
+        "time": ("Time", bool(values["times"])),
+    }
+    return {anchor: title for anchor, (title, is_shown) in titles.items() if is_shown}
 
 
-def _results(predictions: Predictions) -> list[Figure]:
-    if predictions.task == "classification":
-        return [confusion_chart(predictions)]
-    if predictions.task == "regression":
-        return [regression_chart(predictions, target=k) for k in range(len(predictions.outputs))]
-    return []
+def _headline(contents: Contents) -> dict[str, Any]:
+    verdict = give_verdict(contents)
+    return {"verdict": verdict, "interval": _interval(contents, verdict)}
 
 
-def _history_rows(contents: Contents) -> list[tuple[str, ...]]:
-    metric = contents.record.primary_metric
-    return [
+def _interval(contents: Contents, verdict: Verdict) -> Markup | None:
+    """Draw the headline's metric with its interval; None where there is none."""
+    name = contents.record.primary_metric
+    value = contents.record.metrics.test.get(name)
+    if not verdict.figure or value is None or value.value is None or value.low is None or value.high is None:
+        return None
+    top = 1.0 if contents.task != "regression" else 1.1 * max(value.high, verdict.chance or 0.0)
+    if not math.isfinite(top) or min(value.low, value.value) < 0 or max(value.high, value.value) > top:
+        return None  # R² and log loss have no natural ends
+    return interval_chart(
+        value.value, value.low, value.high, ends=(0.0, top), chance=verdict.chance, chance_name=verdict.chance_name,
+        form=lambda v: mark_text(name, v),
+    )  # fmt: skip
+
+
+def _training(contents: Contents) -> dict[str, Any]:
+    record, layers, history = contents.record, contents.layers, contents.history
+    metric = record.primary_metric
+    curves: list[Chart] = []
+    if history:
+        curves = [metric_chart(history, metric=metric), loss_chart(history)]
+        curves += [freeze_chart(history, layers)] if layers else []
+        curves.append(rate_chart(history))
+    rows = tuple(
         (
             str(row["epoch"] + 1),
-            row["phase"],
+            str(row["phase"]),
             _loss(row["train_loss"]),
             _loss(row["val_loss"]),
             figure(metric, row["metrics"].get(metric)),
             "best so far" if row["best"] else "",
         )
-        for row in contents.history
-    ]
+        for row in history
+    )
+    header = ("epoch", "phase", "training loss", "validation loss", METRIC_NAMES.get(metric, metric), "")
+    return {
+        "curves": curves,
+        "history": Table(header, rows, n_names=2),
+        "phases": phase_table(record, layers),
+        "phase_names": [phase.name for phase in record.phases],
+        "layers": layer_rows(record, layers) if record.phases else (),
+        "times": time_parts(record),
+        "total_time": duration(record.timing.total_seconds),
+    }
+
+
+def _results(known: Predictions | None) -> dict[str, Any]:
+    empty: dict[str, Any] = {"confusion": (), "confusions": None, "scatters": [], "outputs": None, "reliability": None}
+    values = empty | {"confidence": (), "results_title": RESULTS[known.task] if known is not None else ""}
+    if known is None:
+        return values
+    values["outputs"] = output_table(known)
+    if known.task == "regression":
+        return values | {"scatters": [regression_chart(known, target=k) for k in range(len(known.outputs))]}
+    values |= {"reliability": reliability(known), "confidence": confidence_sentences(known)}
+    if known.task == "classification" and len(known.outputs) <= MAX_CLASSES:
+        values["confusion"] = confusion_rows(known)
+    elif known.task == "classification":
+        values["confusions"] = confusion_table(known)
+    return values
+
+
+def _evidence(contents: Contents) -> dict[str, Any]:
+    record, index = contents.record, contents.pictures
+    mistakes, doubts = mistake_pictures(contents), doubt_pictures(contents)
+    notes = list(index.notes) if index is not None else []
+    if index is not None and index.heat_layer:
+        what = "what it answered" if contents.task == "classification" else "the label or target in question"
+        notes.append(
+            f"Bright places spoke most for {what}, as the network's {index.heat_layer} tell (HiResCAM). They say where "
+            "it looked, not why, and each picture is scaled by itself."
+        )
+    return {
+        "mistakes": mistakes,
+        "doubts": doubts,
+        "has_heat": any(picture.heat for picture in (*mistakes, *doubts)),
+        "heat_notes": notes,
+        "notes": tuple(dict.fromkeys((*record.data.notes, *record.notes))),
+        "findings": contents.findings,
+        "suspects": contents.suspects,
+        "suspect_pictures": suspect_pictures(contents),
+    }
+
+
+def _commands(contents: Contents) -> list[tuple[str, str]]:
+    record, directory = contents.record, str(contents.directory)
+    training = command(record)
+    found = [("Train the same way again:", training)]
+    if record.status == "done":
+        found.append(("Judge it on other labelled pictures:", shlex.join(["unfreeze", "evaluate", directory, "DATA"])))
+        found.append(("Let it say what pictures show:", shlex.join(["unfreeze", "predict", directory, "PICTURES"])))
+        found.append(("Write this page again:", shlex.join(["unfreeze", "report", directory])))
+    return found
 
 
 def _loss(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4f}"
 
 
-def _picture(contents: Contents, mistake: Mistake) -> _Picture:
-    source = ""
-    folder = contents.directory / "evidence"
-    # Only a plain name: an edited index must not pull other files of the reader into the page.
-    if mistake.thumbnail and Path(mistake.thumbnail).name == mistake.thumbnail:
-        path = folder / mistake.thumbnail
-        if path.is_file():
-            source = "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-    note = ""
-    if mistake.confidence is not None:
-        note = f"{mistake.confidence:.0%} sure"
-    elif mistake.error is not None:
-        note = f"off by {mistake.error:+.4g}"
-    return _Picture(source, mistake, note)
-
-
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def _plotly() -> str:
-    """Return the drawing library that the plotly package carries (MIT), to be laid into the page."""
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import numpy as np
 
 from unfreeze.evaluation.mistakes import worst_confusions
 from unfreeze.metrics import wilson
+from unfreeze.reporting.charts import share_mark
 from unfreeze.reporting.wording import METRIC_NAMES, METRIC_NOTES, count, duration, figure, interval, rate
 
 if TYPE_CHECKING:
@@ -20,14 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cell",
+    "ConfusionRow",
     "LayerRow",
     "Table",
+    "TimePart",
+    "confusion_rows",
+    "confusion_table",
     "layer_rows",
     "metric_table",
     "output_table",
     "phase_table",
-    "time_table",
+    "time_parts",
 ]
+
+MIN_SHOWN = 0.001  # share of the time that a part must have taken to be named
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +48,41 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one phase did to one layer group: its rates as text, how strongly to shade it, how far it moved."""
+    """What one phase did to one layer group: its rates as text, how far it moved and how strongly to shade that."""
 
     trained: bool
     rates: str = ""
-    strength: float = 0.0  # 0..1, by the logarithm of the rate
+    strength: float = 0.0  # 0..1, by the root of how far it moved, beside the group that moved furthest
     moved: str = ""
     norm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One layer group of the layer map, through all phases."""
+    """One layer group of the layer map through all phases, or the groups of a stage that never trained, as one."""
 
     stage: str
     group: str
     n_parameters: str
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    """One true class of a confusion matrix: how many pictures were taken for each, and their shares in percent."""
+
+    name: str
+    counts: tuple[int, ...]
+    shares: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimePart:
+    """A part of the time that a run took."""
+
+    name: str
+    text: str
+    percent: float
 
 
 def metric_table(val: Metrics, test: Metrics) -> Table:
@@ -75,6 +100,27 @@ def metric_table(val: Metrics, test: Metrics) -> Table:
             )
         )
     return Table(("metric", "test", "95% interval", "validation", "what it says"), tuple(rows))
+
+
+def confusion_rows(predictions: Predictions) -> tuple[ConfusionRow, ...]:
+    """Return how many pictures of each class (rows) were taken for which (columns)."""
+    assert predictions.truth is not None
+    n = len(predictions.outputs)
+    counts = np.zeros((n, n), dtype=np.int64)
+    np.add.at(counts, (predictions.truth, predictions.predicted), 1)
+    shares = np.round(100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(int)
+    return tuple(
+        ConfusionRow(name, tuple(row), tuple(of_row))
+        for name, row, of_row in zip(predictions.outputs, counts.tolist(), shares.tolist(), strict=True)
+    )
+
+
+def confusion_table(predictions: Predictions, *, n: int = 20) -> Table:
+    """Return the most frequent confusions: for so many classes that no matrix can be read."""
+    assert predictions.truth is not None
+    worst = worst_confusions(predictions.shown(predictions.truth), predictions.shown(predictions.predicted), n=n)
+    rows = [(c.truth, c.prediction, count(c.count), f"{c.count / c.n_truth:.0%}") for c in worst]
+    return Table(("true class", "taken for", "pictures", "of the class"), tuple(rows), n_names=2)
 
 
 def output_table(predictions: Predictions) -> Table:
@@ -135,7 +181,7 @@ def _found(hits: int, n: int, n_said: int) -> tuple[str, str, str, str]:
     limits = wilson(hits / n, n) if n else None
     return (
         f"{hits / n:.0%}" if n else "–",
-        f"{limits[0]:.0%} to {limits[1]:.0%}" if limits else "",
+        share_mark(hits / n, *limits) if limits else "",
         f"{hits / n_said:.0%}" if n_said else "–",
         f"{2 * hits / (n + n_said):.2f}" if n + n_said else "–",
     )
@@ -166,45 +212,69 @@ def phase_table(record: RunRecord, layers: Sequence[LayerRecord]) -> Table:
 
 
 def layer_rows(record: RunRecord, layers: Sequence[LayerRecord]) -> tuple[LayerRow, ...]:
-    """Return one row per layer group, input first, with one cell per phase."""
+    """Return one row per layer group, input first, with one cell per phase; a stage that never trained is one row."""
     phases = [phase.name for phase in record.phases] or list(dict.fromkeys(layer.phase for layer in layers))
     found = {(layer.phase, layer.group): layer for layer in layers}
-    logs = [math.log10(lr) for layer in layers for lr in layer.lrs if lr > 0]
-    low, high = (min(logs), max(logs)) if logs else (0.0, 0.0)
-    rows = []
+    furthest = max((layer.distance for layer in layers if layer.trained and _is_old(layer)), default=0.0)
+    rows: list[LayerRow] = []
+    idle: dict[str, list[LayerRecord]] = {}  # by stage, what never trained
     for group in dict.fromkeys(layer.group for layer in layers):
         of_group = [found[phase, group] for phase in phases if (phase, group) in found]
-        cells = tuple(_cell(found.get((phase, group)), low=low, high=high) for phase in phases)
-        rows.append(LayerRow(of_group[0].stage, group, count(of_group[0].n_parameters), cells))
+        stage = of_group[0].stage
+        if not any(layer.trained for layer in of_group):
+            idle.setdefault(stage, []).append(of_group[0])
+            if len(idle[stage]) > 1:
+                rows.pop()
+            rows.append(_idle_row(stage, idle[stage], n_phases=len(phases)))
+            continue
+        idle.pop(stage, None)
+        cells = tuple(_cell(found.get((phase, group)), furthest=furthest) for phase in phases)
+        rows.append(LayerRow(stage, group, count(of_group[0].n_parameters), cells))
     return tuple(rows)
 
 
-def _cell(layer: LayerRecord | None, *, low: float, high: float) -> Cell:
+def _is_old(layer: LayerRecord) -> bool:
+    """Say whether a layer was pretrained: how far a new head went from its random start says nothing."""
+    return layer.group != "head" and math.isfinite(layer.distance)
+
+
+def _idle_row(stage: str, layers: Sequence[LayerRecord], *, n_phases: int) -> LayerRow:
+    name = layers[0].group if len(layers) == 1 else f"{layers[0].group} … {layers[-1].group} ({len(layers)})"
+    n_parameters = count(sum(layer.n_parameters for layer in layers))
+    return LayerRow(stage, name, n_parameters, (Cell(trained=False),) * n_phases)
+
+
+def _cell(layer: LayerRecord | None, *, furthest: float) -> Cell:
     if layer is None or not layer.trained:
         return Cell(trained=False)
     rates = sorted(layer.lrs)
-    top = math.log10(rates[-1]) if rates and rates[-1] > 0 else low
+    moved = f"{layer.distance:.2%}" if _is_old(layer) else "new"
     return Cell(
         trained=True,
         rates=" to ".join(rate(lr) for lr in dict.fromkeys((*rates[:1], *rates[-1:]))),
-        strength=round((top - low) / (high - low), 3) if high > low else 1.0,
-        moved=f"{layer.distance:.2%}" if math.isfinite(layer.distance) else "",
+        strength=round(math.sqrt(layer.distance / furthest), 3) if _is_old(layer) and furthest > 0 else 0.0,
+        moved=moved,
         norm="" if layer.norm == "none" else layer.norm,
     )
 
 
-def time_table(record: RunRecord) -> Table:
-    """Return where the time went."""
+def time_parts(record: RunRecord) -> tuple[TimePart, ...]:
+    """Return where the time went, in order; what no part accounts for comes last."""
     timing = record.timing
     parts = {
-        "reading, hashing and splitting the pictures": timing.scan_seconds,
+        "reading and splitting the pictures": timing.scan_seconds,
         "loading the network": timing.load_seconds,
         "frozen layers, once": timing.prefix_seconds,
         "training": timing.train_seconds,
         "evaluating": timing.evaluate_seconds,
-        "in all": timing.total_seconds,
     }
-    return Table(("part", "time"), tuple((name, duration(value)) for name, value in parts.items() if value))
+    parts["the rest"] = max(0.0, timing.total_seconds - sum(parts.values()))
+    whole = sum(parts.values())
+    return tuple(
+        TimePart(name, duration(seconds), round(100 * seconds / whole, 2))
+        for name, seconds in parts.items()
+        if whole and seconds >= MIN_SHOWN * whole
+    )
 
 
 def _span(groups: Sequence[str]) -> str:

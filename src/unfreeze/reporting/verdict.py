@@ -29,12 +29,16 @@ class Verdict:
         title: what the figure is.
         limits: its 95% interval as text; may be empty.
         sentences: what it is worth, the most important first.
+        chance: what one reaches who never looks at a picture; None where that is not known.
+        chance_name: how.
     """
 
     figure: str
     title: str
     limits: str
     sentences: tuple[str, ...]
+    chance: float | None = None
+    chance_name: str = ""
 
 
 def give_verdict(contents: Contents) -> Verdict:
@@ -45,7 +49,10 @@ def give_verdict(contents: Contents) -> Verdict:
     if record.status != "done" or value is None or value.value is None:
         return Verdict("", _title(contents), "", tuple(_unfinished(contents)))
     sentences = [*_against_guessing(contents), *_confusions(contents), *_doubts(contents)]
-    return Verdict(figure(name, value.value), _title(contents), interval(name, value), tuple(sentences))
+    chance, how = _chance(contents)
+    return Verdict(
+        figure(name, value.value), _title(contents), interval(name, value), tuple(sentences), chance, how.lower()
+    )
 
 
 def _title(contents: Contents) -> str:

@@ -12,7 +12,7 @@ from unfreeze.options import flag
 if TYPE_CHECKING:
     from unfreeze.records import Interval, RunRecord
 
-__all__ = ["METRIC_NAMES", "METRIC_NOTES", "command", "count", "duration", "figure", "interval", "rate"]
+__all__ = ["METRIC_NAMES", "METRIC_NOTES", "command", "count", "duration", "figure", "interval", "mark_text", "rate"]
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -61,6 +61,15 @@ def figure(name: str, value: float | None) -> str:
     if name in PERCENTAGES:
         return f"{100 * value:.1f}%"
     return f"{value:.4g}" if name in {"mae", "rmse"} else f"{value:.3f}"
+
+
+def mark_text(name: str, value: float) -> str:
+    """Return a metric's value as a mark on an axis: no digits that say nothing.
+
+    >>> mark_text("accuracy", 0.8), mark_text("accuracy", 0.825), mark_text("mae", 1500.0)
+    ('80%', '82.5%', '1500')
+    """
+    return f"{100 * value:.3g}%" if name in PERCENTAGES else f"{value:.4g}"
 
 
 def interval(name: str, value: Interval) -> str:

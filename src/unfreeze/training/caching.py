@@ -12,15 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from unfreeze.backbones import Network
-from unfreeze.cache import MEMORY_BYTES, Activations
+from unfreeze.cache import MEMORY_BYTES, Activations, KeptRows
 from unfreeze.data import Batch
 from unfreeze.data.spec import Augment
 from unfreeze.errors import CacheUnavailableError
-from unfreeze.frontier import NoSplit, Split, hash_weights, split_network
+from unfreeze.frontier import NoSplit, Split, hash_weights
+from unfreeze.plans import Plan
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feed, PictureFeed
 from unfreeze.training.inputs import StudiedData
-from unfreeze.training.passes import PassContext, Passes, PrefixSettings, PrefixUse, Row
+from unfreeze.training.needs import Need, NeedsOfPhases, Row, rows_of, views_of
+from unfreeze.training.passes import Passes
+from unfreeze.training.prefixes import PassContext, PrefixSettings, PrefixUse
 from unfreeze.training.progress import Progress
 
 __all__ = ["CachedFeed", "CachedFeeder"]
@@ -63,6 +66,15 @@ class CachedFeed:
         """Iterate over pictures as they are evaluated."""
         return self._batches(np.asarray(indices, dtype=np.int64), "none", 0)
 
+    def features(self, n: int) -> np.ndarray | None:
+        """Return the frozen features of pictures 0 to n - 1, (n, d), if each has one vector unvaried, else None."""
+        activations, places = self._passes["none"]
+        rows = [places.get((index, 0)) for index in range(n)]
+        if len(activations.specs) != 1 or len(activations.specs[0].shape) != 1 or None in rows:
+            return None
+        found: np.ndarray = activations.rows(np.array(rows, dtype=np.int64))[0]
+        return found
+
     def _batches(self, order: Numbers, augment: Augment, view: int, *, skip: int = 0) -> Iterator[Batch]:
         activations, places = self._passes[augment]
         view = 0 if augment == "none" else view
@@ -82,6 +94,7 @@ class CachedFeeder:
 
     Args:
         network: the network, on its device.
+        plan: what trains when.
         data: the pictures, with the hashes of their bytes.
         settings: the loop's.
         prefix: how and where the frozen part is computed and kept.
@@ -89,12 +102,31 @@ class CachedFeeder:
     """
 
     def __init__(
-        self, network: Network, data: StudiedData, settings: LoopSettings, *, prefix: PrefixSettings, progress: Progress
+        self,
+        network: Network,
+        plan: Plan,
+        data: StudiedData,
+        settings: LoopSettings,
+        *,
+        prefix: PrefixSettings,
+        progress: Progress,
     ) -> None:
-        self.network, self.data, self.settings, self.prefix, self.progress = network, data, settings, prefix, progress
+        self.network, self.plan, self.data, self.settings = network, plan, data, settings
+        self.prefix, self.progress = prefix, progress
         self.use = PrefixUse()
         self.notes: dict[str, None] = {}  # each once, in order
         self._last: Feed | None = None
+        self._held_out = (*data.split.val, *data.split.test)
+        self._kept = KeptRows()
+        self._needs = NeedsOfPhases(
+            network,
+            plan,
+            settings,
+            held_out=self._held_out,
+            example=self._example(),
+            # What the cache cannot take is held in memory, if it fits there.
+            quota_bytes=max(MEMORY_BYTES, 0 if prefix.cache is None else prefix.cache.quota_bytes),
+        )
 
     def note(self, text: str) -> None:
         """Tell the user something, and keep it for the record."""
@@ -102,22 +134,21 @@ class CachedFeeder:
             self.notes[text] = None
             self.progress.note(text)
 
-    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None], at_once: bool = False) -> Feed:
+    def feed(self, epochs: range, *, phase: int, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the feed of a phase; see `Feeder.feed`."""
         began = time.monotonic()
         self._last = None  # its activations make room for those of this phase
-        rows = self._rows(epochs, head_alone=head_alone, at_once=at_once)
-        split = split_network(
-            self.network,
-            self._example(),
-            n_rows=sum(map(len, rows.values())),
-            # What the cache cannot take is held in memory, if it fits there.
-            quota_bytes=max(MEMORY_BYTES, 0 if self.prefix.cache is None else self.prefix.cache.quota_bytes),
-        )
+        self._kept.forget(before=phase)
+        steps = self.plan.phases[phase].takes_steps
+        views = views_of(self.settings, epochs, head_alone=head_alone, steps=steps)
+        rows = rows_of(self.settings, views, held_out=self._held_out)
+        n_rows = sum(map(len, rows.values()))
+        split = self._needs.split(phase, n_rows=n_rows)
         if isinstance(split, NoSplit):
             self._last = self._pictures(split.reason, head_alone=head_alone)
         else:
-            self._last = self._cached(split, rows, head_alone=head_alone, check=check)
+            need = Need(split=split, rows=rows, n_rows=n_rows, phase=phase)
+            self._last = self._cached(need, epochs, head_alone=head_alone, check=check)
         self.use = replace(self.use, seconds=self.use.seconds + time.monotonic() - began)
         return self._last
 
@@ -143,31 +174,16 @@ class CachedFeeder:
         dataset, memory = self.data.dataset, self.data.memory
         return PictureFeed(self.network, dataset, self.settings, memory=memory, head_alone=head_alone)
 
-    def _rows(self, epochs: range, *, head_alone: bool, at_once: bool) -> dict[Augment, list[Row]]:
-        """Return which (picture, view) a phase needs, by how views vary."""
-        train, held_out = self.settings.train, (*self.data.split.val, *self.data.split.test)
-        wanted: dict[Augment, dict[Row, None]] = {"none": dict.fromkeys((index, 0) for index in held_out)}
-        if at_once:
-            wanted["none"].update(dict.fromkeys((index, 0) for index in train))
-            return {"none": list(wanted["none"])}
-        for epoch in epochs:
-            augment = self.settings.augment_of(epoch, head_alone=head_alone)
-            view = 0 if augment == "none" else self.settings.view(epoch)
-            wanted.setdefault(augment, {}).update(dict.fromkeys((index, view) for index in train))
-        return {augment: list(rows) for augment, rows in wanted.items()}
-
-    def _cached(
-        self, split: Split, rows: Mapping[Augment, list[Row]], *, head_alone: bool, check: Callable[[], None]
-    ) -> Feed:
+    def _cached(self, need: Need, epochs: range, *, head_alone: bool, check: Callable[[], None]) -> Feed:
         context = PassContext(
             network=self.network, data=self.data, settings=self.settings, prefix=self.prefix, progress=self.progress,
-            note=self.note,
+            kept=self._kept, example=self._needs.example, note=self.note,
         )  # fmt: skip
-        passes = Passes(context, split, check, n_rows=sum(map(len, rows.values())))
+        passes = Passes(context, need, lambda: self._needs.after(need.phase, begun=epochs.start), check)
         try:
-            found = {augment: passes.fetched(augment, wanted) for augment, wanted in rows.items()}
+            found = {augment: passes.fetched(augment, list(wanted)) for augment, wanted in need.rows.items()}
         except CacheUnavailableError as error:
             return self._pictures(str(error), head_alone=head_alone)
         self.use = self.use.plus(passes.use)
         self.data.memory.clear()  # pictures are not looked at again
-        return CachedFeed(split, self.settings, self.data.dataset.targets, found, head_alone=head_alone)
+        return CachedFeed(need.split, self.settings, self.data.dataset.targets, found, head_alone=head_alone)

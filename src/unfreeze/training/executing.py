@@ -13,22 +13,23 @@ import numpy as np
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
-from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs
+from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs, read_predictions
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment, seed_of_data
 from unfreeze.plans import Plan
 from unfreeze.records import CacheRecord, RunMetrics, RunRecord, Timing, TrainOptions, write_json, write_text
-from unfreeze.training.caching import CachedFeeder
+from unfreeze.training.caching import CachedFeed, CachedFeeder
 from unfreeze.training.checkpoint import Cursor
 from unfreeze.training.device import Device
 from unfreeze.training.directory import discard_lock, only_one, read_run, update
 from unfreeze.training.epochs import LoopSettings
+from unfreeze.training.evidence import write_data_evidence
 from unfreeze.training.feeding import Feed, Feeder
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import Loss, class_weights, loss_function, sampling_weights
-from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.prefixes import PrefixSettings
 from unfreeze.training.progress import Progress
 
 __all__ = ["Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]
@@ -181,7 +182,7 @@ def make_feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> Cac
         device=setup.device.torch_device,
         cache=setup.cache,
     )
-    return CachedFeeder(setup.network, setup.data, settings, prefix=prefix, progress=progress)
+    return CachedFeeder(setup.network, setup.plan, setup.data, settings, prefix=prefix, progress=progress)
 
 
 def _fine_tune(
@@ -211,13 +212,16 @@ def make_loss(setup: Setup) -> Loss:
 
 def _evaluate(setup: Setup, feed: Feed) -> tuple[RunMetrics, Calibration]:
     """Calibrate the finished network, save it, and evaluate it; leave predictions.csv and evidence/."""
-    split, network, dataset, seed = setup.data.split, setup.network, setup.data.dataset, setup.options.seed
+    data, network, options = setup.data, setup.network, setup.options
+    split, dataset, seed = data.split, data.dataset, options.seed
     outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
-    level = setup.options.conformal
-    calibration = calibrate_run(outputs, network.record, dataset, split, level=level, seed=seed)
+    calibration = calibrate_run(outputs, network.record, dataset, split, level=options.conformal, seed=seed)
     network.record = calibration.model
     save_network(network, setup.out)
-    metrics = evaluate_run(outputs, network.record, dataset, split, directory=setup.out, seed=seed)
+    metrics = evaluate_run(outputs, network.record, dataset, split, directory=setup.out, seed=seed, network=network)
+    predictions = read_predictions(setup.out / "predictions.csv", task=dataset.task, outputs=dataset.outputs)
+    features = feed.features(len(dataset)) if isinstance(feed, CachedFeed) else None
+    write_data_evidence(setup.out, data, predictions, features, options)
     return metrics, calibration
 
 

@@ -36,15 +36,15 @@ class Feed(Protocol):
 class Feeder(Protocol):
     """Makes the feed of a phase when the phase begins."""
 
-    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None], at_once: bool = False) -> Feed:
+    def feed(self, epochs: range, *, phase: int, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the feed of a phase; the network's gradients and modes are already the phase's.
 
         Args:
             epochs: of the phase, counted over the whole training; all of them also where it is taken up again, so that
                 everything is decided as it was.
+            phase: its number in the plan.
             head_alone: whether nothing but the head trains in it.
             check: called now and then while the feed is made; it may raise, to interrupt.
-            at_once: whether the phase asks for no epochs, but for the evaluation of its training pictures.
         """
 
     def final(self) -> Feed:
@@ -103,12 +103,13 @@ class PictureFeeder:
     def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings) -> None:
         self._network, self._dataset, self._settings, self._memory = network, dataset, settings, ViewMemory()
 
-    def feed(self, epochs: range, *, head_alone: bool, check: Callable[[], None], at_once: bool = False) -> Feed:
-        """Return the pictures and the whole network, which can be asked for both."""
-        assert at_once or len(epochs)
+    def feed(self, epochs: range, *, phase: int, head_alone: bool, check: Callable[[], None]) -> Feed:
+        """Return the pictures and the whole network."""
+        assert len(epochs)
+        assert phase >= 0
         check()
         return PictureFeed(self._network, self._dataset, self._settings, memory=self._memory, head_alone=head_alone)
 
     def final(self) -> Feed:
         """Return the same again; what varies is not evaluated."""
-        return self.feed(range(1), head_alone=False, check=lambda: None)
+        return self.feed(range(1), phase=0, head_alone=False, check=lambda: None)

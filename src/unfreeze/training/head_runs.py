@@ -98,7 +98,7 @@ def train_head_runs(
 
         network.train()
         apply_plan(network, plan, step=0, steps_per_epoch=settings.steps_per_epoch)
-        feed = feeder.feed(range(plan.epochs), head_alone=True, check=check)
+        feed = feeder.feed(range(plan.epochs), phase=0, head_alone=True, check=check)
         vectors = _vectors(feed, setup, settings)
         if vectors is None:
             return False

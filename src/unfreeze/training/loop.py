@@ -42,7 +42,6 @@ from unfreeze.training.standing import (
     phase_is_over,
     phase_of,
     seconds_left,
-    trains_head_alone,
     where,
 )
 from unfreeze.training.state import TrainingState
@@ -143,8 +142,9 @@ class _Loop:
         """Train what is left of the phase; its activations are let go of at the end."""
         self.apply_plan()
         epochs, steps = epochs_of_phase(self.plan, self.state.cursor), self.phase.takes_steps
-        head_alone = trains_head_alone(self.plan, self.state.cursor)
-        feed = self.feeder.feed(epochs, head_alone=head_alone, check=self.pauses.if_due, at_once=not steps)
+        head_alone = self.plan.trains_head_alone(self.state.cursor.phase)
+        phase = self.state.cursor.phase
+        feed = self.feeder.feed(epochs, phase=phase, head_alone=head_alone, check=self.pauses.if_due)
         if not steps:
             self.fit_phase(feed)
             return
@@ -222,7 +222,7 @@ class _Loop:
         cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
         settings = self.settings
         seed_step(settings.seed if settings.dropout_seed is None else settings.dropout_seed, epoch=epoch, step=number)
-        if trains_head_alone(self.plan, cursor):  # so short a step that looking at all modules would double it
+        if self.plan.trains_head_alone(cursor.phase):  # so short a step that looking at all modules would double it
             applied = apply_rates(self.plan, self.state.optimizer, **self.where())
         else:
             applied = self.apply_plan()

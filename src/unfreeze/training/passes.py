@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib import metadata
-from importlib.util import find_spec
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from unfreeze.backbones import Network
 from unfreeze.cache import (
-    ActivationCache,
+    MEMORY_BYTES,
     Activations,
     Fetched,
     PassDescription,
@@ -28,81 +26,40 @@ from unfreeze.data import batches
 from unfreeze.data.decoding import decoder_version
 from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
-from unfreeze.engines import Engine, EngineName, choose_engines, open_engine
-from unfreeze.frontier import Split
-from unfreeze.training.epochs import LoopSettings
-from unfreeze.training.inputs import StudiedData
-from unfreeze.training.progress import Progress
+from unfreeze.engines import Engine, EngineName, Opened, open_engine, possible_engines
+from unfreeze.frontier import Split, merge_prefixes
+from unfreeze.training.needs import Need, Row
+from unfreeze.training.prefixes import PassContext, PrefixUse
+from unfreeze.training.sharing import Keeper, grouped, within_budget
 
-__all__ = ["PassContext", "Passes", "PrefixSettings", "PrefixUse", "Row"]
-
+__all__ = ["Passes"]
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
-Row = tuple[int, int]  # picture, view
-Computed = tuple[Numbers, Mapping[str, np.ndarray]]  # numbers of rows, and their tensors by name
+Tensors = Mapping[str, np.ndarray]  # by name
+Computed = tuple[Numbers, Tensors]  # numbers of rows, and their tensors
 PACKAGES: dict[EngineName, str] = {"openvino": "openvino", "compile": "torch", "eager": "torch"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrefixSettings:
-    """How frozen layers are computed ahead, and where what they give is kept."""
-
-    engine: Literal["auto"] | EngineName
-    device: torch.device
-    cache: ActivationCache | None  # None: in memory only, for this training
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrefixUse:
-    """What the frozen part has cost a training so far."""
-
-    engine: str = "eager"
-    seconds: float = 0.0
-    n_rows: int = 0  # asked for, over all phases
-    n_hits: int = 0  # of them, in the cache already
-    n_bytes: int = 0
-
-    @property
-    def hit_ratio(self) -> float | None:
-        """The share of rows that were in the cache; None where nothing was asked for."""
-        return self.n_hits / self.n_rows if self.n_rows else None
-
-    def plus(self, other: PrefixUse) -> PrefixUse:
-        """Return both together; the engine is the later one's."""
-        return PrefixUse(
-            engine=other.engine,
-            seconds=self.seconds + other.seconds,
-            n_rows=self.n_rows + other.n_rows,
-            n_hits=self.n_hits + other.n_hits,
-            n_bytes=self.n_bytes + other.n_bytes,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassContext:
-    """What all passes of a training have in common."""
-
-    network: Network
-    data: StudiedData
-    settings: LoopSettings
-    prefix: PrefixSettings
-    progress: Progress
-    note: Callable[[str], None]  # told what the user should know, now and in the record
-
-
 class Passes:
-    """The passes of one phase through one prefix; an engine is opened when the first row is missing."""
+    """The passes of one phase through one prefix; an engine is opened when the first row is missing.
 
-    def __init__(self, context: PassContext, split: Split, check: Callable[[], None], *, n_rows: int) -> None:
-        self.context, self.split, self.check, self.n_rows = context, split, check, n_rows
+    Where rows are missing that later phases need from deeper in the network, these are computed on the way and kept.
+
+    Args:
+        context: what all passes have in common.
+        need: the phase's.
+        later: asked, once and only if something is missing, for what later phases need.
+        check: called now and then; it may raise, to interrupt.
+    """
+
+    def __init__(
+        self, context: PassContext, need: Need, later: Callable[[], Sequence[Need]], check: Callable[[], None]
+    ) -> None:
+        self.context, self.need, self.split, self.check = context, need, need.split, check
         self.use = PrefixUse()
         self.engine: Engine | None = None
-        self.engine_name: EngineName = choose_engines(
-            context.prefix.engine,
-            device=context.prefix.device.type,
-            has_openvino=find_spec("openvino") is not None,
-            n_images=n_rows,
-        )[0]
+        self.engine_name = self._engine_for(need)
+        self._later, self._shared = later, tuple[Need, ...]()
 
     def fetched(self, augment: Augment, rows: list[Row]) -> tuple[Activations, Mapping[Row, int]]:
         """Return the activations of rows, and where each of them is.
@@ -127,43 +84,57 @@ class Passes:
 
     def _fetched(self, augment: Augment, rows: list[Row]) -> Fetched | None:
         """Fetch with the engine that is meant; `None` if that turned out to be another."""
-        context, meant = self.context, self.engine_name
-        data, settings, network = context.data, context.settings, context.network
-        keys = [
-            row_key(data.fingerprints[index].sha256, augment=augment, view=view, file=data.dataset.files[index])
-            for index, view in rows
-        ]
-        pass_key = activation_key(
-            network.spec,
-            augment=augment,
-            recipe_version=RECIPE_VERSION,
-            seed=settings.seed,
-            weights_sha256=self.split.weights_hash,
-            graph=self.split.graph_hash,
-            engine=f"{meant} {metadata.version(PACKAGES[meant])} on {context.prefix.device.type}",
-            precision="fp32",
-            decoder=decoder_version(),
-        )
-        description = PassDescription(
-            model=network.record.architecture,
-            frontier=", ".join(tensor.name for tensor in self.split.frontier),
-            size=network.spec.size,
-            views="evaluation" if augment == "none" else f"{augment}, seed {settings.seed}",
-            engine=meant,
-            precision="fp32",
-        )
+        context = self.context
+        keys = self._row_keys(augment, rows)
         try:
             return fetch_activations(
                 context.prefix.cache,
-                pass_key,
+                self._pass_key(self.split, augment),
                 keys,
-                lambda numbers: self._computed(augment, rows, numbers),
-                description=description,
+                lambda numbers: self._computed(augment, rows, keys, numbers),
+                description=self._description(self.split, augment),
+                kept=context.kept,
             )
         except _OtherEngineError:
             return None
 
-    def _computed(self, augment: Augment, rows: list[Row], numbers: Numbers) -> Iterator[Computed]:
+    def _row_keys(self, augment: Augment, rows: Sequence[Row]) -> list[str]:
+        data = self.context.data
+        return [
+            row_key(data.fingerprints[index].sha256, augment=augment, view=view, file=data.dataset.files[index])
+            for index, view in rows
+        ]
+
+    def _pass_key(self, split: Split, augment: Augment) -> str:
+        context, name = self.context, self.engine_name
+        return activation_key(
+            context.network.spec,
+            augment=augment,
+            recipe_version=RECIPE_VERSION,
+            seed=context.settings.seed,
+            weights_sha256=split.weights_hash,
+            graph=split.graph_hash,
+            engine=f"{name} {metadata.version(PACKAGES[name])} on {context.prefix.device.type}",
+            precision="fp32",
+            decoder=decoder_version(),
+        )
+
+    def _description(self, split: Split, augment: Augment) -> PassDescription:
+        network, settings = self.context.network, self.context.settings
+        return PassDescription(
+            model=network.record.architecture,
+            frontier=", ".join(tensor.name for tensor in split.frontier),
+            size=network.spec.size,
+            views="evaluation" if augment == "none" else f"{augment}, seed {settings.seed}",
+            engine=self.engine_name,
+            precision="fp32",
+        )
+
+    def _engine_for(self, need: Need) -> EngineName:
+        prefix = self.context.prefix
+        return possible_engines(prefix.engine, device=prefix.device, n_images=need.n_rows)[0]
+
+    def _computed(self, augment: Augment, rows: list[Row], keys: list[str], numbers: Numbers) -> Iterator[Computed]:
         """Yield the activations of the rows with these numbers; all missing views of a picture by one decode."""
         missing: dict[int, dict[int, int]] = {}
         for number in numbers.tolist():
@@ -172,16 +143,43 @@ class Passes:
         alike: dict[tuple[int, ...], list[int]] = {}
         for index, number_of in missing.items():
             alike.setdefault(tuple(number_of), []).append(index)
-        n_done = 0
-        for views, indices in alike.items():
-            for found, tensors in self._computed_views(augment, views, indices, missing):
-                yield found, tensors
-                n_done += len(found)
-                self.context.progress.prefix(n_done, len(numbers))
+        n_done, keepers = 0, list[Keeper]()
+        with ExitStack() as stack:
+            for views, indices in alike.items():
+                for found, several in self._computed_views(augment, views, indices, missing):
+                    if self._shared and not keepers:
+                        keepers = self._keepers(augment, {keys[number] for number in numbers.tolist()}, stack)
+                    for keeper, tensors in zip(keepers, several[1:], strict=True):
+                        keeper.add([keys[number] for number in found.tolist()], tensors)
+                    yield found, several[0]
+                    n_done += len(found)
+                    self.context.progress.prefix(n_done, len(numbers))
+        for failure in dict.fromkeys(keeper.failure for keeper in keepers if keeper.failure is not None):
+            self.context.note(f"What later phases need is computed when they begin. {failure}")
+
+    def _keepers(self, augment: Augment, computed: set[str], stack: ExitStack) -> list[Keeper]:
+        """Open a keeper for each later need: of the rows that are being computed, those that it has not got yet."""
+        context, cache = self.context, self.context.prefix.cache
+        keepers = []
+        for need in self._shared:
+            pass_key = self._pass_key(need.split, augment)
+            wanted = [key for key in self._row_keys(augment, need.rows.get(augment, ())) if key in computed]
+            there = (context.kept if cache is None else cache).lookup(pass_key, wanted)
+            keeper = Keeper(
+                pass_key,
+                {key for key, is_there in zip(wanted, there.tolist(), strict=True) if not is_there},
+                description=self._description(need.split, augment),
+                cache=cache,
+                kept=context.kept,
+                until=need.phase,
+            )
+            keepers.append(stack.enter_context(keeper))
+        return keepers
 
     def _computed_views(
         self, augment: Augment, views: tuple[int, ...], indices: list[int], numbers: Mapping[int, Mapping[int, int]]
-    ) -> Iterator[Computed]:
+    ) -> Iterator[tuple[Numbers, list[Tensors]]]:
+        """Yield numbers of rows, and their tensors at the phase's frontier and at those of later needs."""
         context = self.context
         stream = batches(
             context.data.dataset,
@@ -195,13 +193,14 @@ class Passes:
         )
         first = next(stream)
         engine = self._opened(first.images)
-        names = [tensor.name for tensor in self.split.frontier]
+        splits = (self.split, *(need.split for need in self._shared))
         places = iter([numbers[index][view] for index in indices for view in views])
         for tensors in engine.run(batch.images for batch in chain((first,), stream)):
             self.check()
             n = len(tensors[0])
-            arrays = (tensor.numpy() for tensor in tensors)
-            yield np.fromiter(islice(places, n), np.int64, n), dict(zip(names, arrays, strict=True))
+            arrays = iter([tensor.numpy() for tensor in tensors])
+            several: list[Tensors] = [{tensor.name: next(arrays) for tensor in split.frontier} for split in splits]
+            yield np.fromiter(islice(places, n), np.int64, n), several
 
     def _opened(self, pictures: Tensor) -> Engine:
         """Open the engine once, checked on real pictures.
@@ -210,18 +209,7 @@ class Passes:
             _OtherEngineError: it is not the one that the rows were asked for by.
         """
         if self.engine is None:
-            prefix = self.context.prefix
-            opened = open_engine(
-                self.split.prefix,
-                pictures,
-                engine=prefix.engine,
-                precision="fp32",
-                batch_size=self.context.settings.batch_size,
-                device=prefix.device,
-                cache_dir=None if prefix.cache is None else prefix.cache.directory,
-                key=self._engine_key(pictures),
-                n_images=self.n_rows,
-            )
+            opened = self._open_shared(pictures) or self._open(self.split.prefix, (self.split,), pictures)
             for note in opened.notes:
                 self.context.note(note)
             self.engine = opened.engine
@@ -230,10 +218,61 @@ class Passes:
                 raise _OtherEngineError
         return self.engine
 
-    def _engine_key(self, pictures: Tensor) -> str:
-        """Return by what a stored engine is known: the prefix, and the size that it was made for."""
-        parts = (self.split.graph_hash, self.split.weights_hash, *pictures.shape[1:])
-        return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+    def _open_shared(self, pictures: Tensor) -> Opened | None:
+        """Open the engine that was meant for what later phases need as well; None if nothing is to be shared."""
+        chosen = self._to_share()
+        splits = (self.split, *(need.split for need in chosen))
+        merged = merge_prefixes([split.prefix for split in splits], self.context.example) if chosen else None
+        opened = None if merged is None else self._open(merged, splits, pictures)
+        if opened is None or opened.engine.name != self.engine_name:
+            return None
+        self._shared = chosen
+        return opened
+
+    def _to_share(self) -> tuple[Need, ...]:
+        """Return what later phases need of the rows of this one, as far as there is room for it."""
+        cache = self.context.prefix.cache
+        own = {augment: set(rows) for augment, rows in self.need.rows.items()}
+        wanted = [
+            need
+            for need in grouped(self._later())
+            if self._engine_for(need) == self.engine_name
+            and any(not own.get(augment, set()).isdisjoint(rows) for augment, rows in need.rows.items())
+            and (cache is None or not self._is_own(need))  # with a cache, those are kept anyway
+        ]
+        n_bytes = MEMORY_BYTES if cache is None else cache.available_bytes(self._pass_key(self.split, "none"))
+        chosen = within_budget(self.need, wanted, n_bytes=n_bytes)
+        if len(chosen) < len(wanted):
+            place = "memory" if cache is None else "the cache (UNFREEZE_CACHE_QUOTA)"
+            self.context.note(  # the same in every phase, so that it is said once
+                "Not every phase finds its frozen layers computed by the first: what all phases need of them does not "
+                f"fit into {place} together."
+            )
+        return chosen
+
+    def _is_own(self, need: Need) -> bool:
+        mine = self.split
+        return (need.split.graph_hash, need.split.weights_hash) == (mine.graph_hash, mine.weights_hash)
+
+    def _open(self, prefix: nn.Module, splits: tuple[Split, ...], pictures: Tensor) -> Opened:
+        settings = self.context.prefix
+        return open_engine(
+            prefix,
+            pictures,
+            engine=settings.engine,
+            precision="fp32",
+            batch_size=self.context.settings.batch_size,
+            device=settings.device,
+            cache_dir=None if settings.cache is None else settings.cache.directory,
+            key=_engine_key(splits, pictures),
+            n_images=self.need.n_rows,
+        )
+
+
+def _engine_key(splits: tuple[Split, ...], pictures: Tensor) -> str:
+    """Return by what a stored engine is known: its prefixes, and the size that it was made for."""
+    parts = [part for split in splits for part in (split.graph_hash, split.weights_hash)]
+    return hashlib.sha256(" ".join(map(str, (*parts, *pictures.shape[1:]))).encode()).hexdigest()
 
 
 class _OtherEngineError(Exception):

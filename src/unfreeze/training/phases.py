@@ -87,7 +87,7 @@ def layer_records(
             norm=_norm_mode(plan, index, group),
             sha256_before=before[group.name],
             sha256_after=after[group.name],
-            distance=_distance(group, began, ended),
+            distance=0.0 if before[group.name] == after[group.name] else _distance(group, began, ended),
         )
         for group in plan.layers.groups
     )

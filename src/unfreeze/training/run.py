@@ -231,8 +231,7 @@ def _plan_notes(options: TrainOptions, plan: Plan) -> tuple[str, ...]:
     own = native_size(architecture_of(options))[0]
     if options.strategy in FROZEN_STRATEGIES and options.size not in {None, own}:
         notes.append(f"Pictures are shown at {options.size} px; the network's own size is {own} px (--size).")
-    head = plan.layers.groups[-1].leaf_names
-    alone = all(plan.trained(phase) <= head for phase in range(len(plan.phases)))
+    alone = all(map(plan.trains_head_alone, range(len(plan.phases))))
     if alone and options.strategy not in {*FROZEN_STRATEGIES, "plan"}:
         epochs = "1 epoch is" if options.epochs == 1 else f"{options.epochs} epochs are"
         notes.append(f'{epochs} too short for "{options.strategy}": only the head trains. Give it more.')

@@ -15,7 +15,6 @@ __all__ = [
     "phase_is_over",
     "phase_of",
     "seconds_left",
-    "trains_head_alone",
     "where",
 ]
 
@@ -33,11 +32,6 @@ class Where(TypedDict):
 def phase_of(plan: Plan, cursor: Cursor) -> Phase:
     """Return the phase under way."""
     return plan.phases[cursor.phase]
-
-
-def trains_head_alone(plan: Plan, cursor: Cursor) -> bool:
-    """Say whether the phase changes nothing but the head."""
-    return plan.trained(cursor.phase) <= plan.layers.groups[-1].leaf_names
 
 
 def where(cursor: Cursor, *, steps_per_epoch: int) -> Where:

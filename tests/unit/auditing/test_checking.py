@@ -243,6 +243,29 @@ def test_findings_come_gravest_first_and_are_the_same_again(tmp_path: Path) -> N
     assert all(set(finding.files) <= set(files) for finding in found)
 
 
+def features_of(labels: np.ndarray) -> np.ndarray:
+    """Features in which the classes 0 and 1 lie apart."""
+    return np.random.default_rng(0).normal(size=(len(labels), 60)) + 3 * np.repeat(np.eye(2), 30, axis=1)[labels]
+
+
+def test_uf303_pictures_on_several_sides_that_look_nearly_the_same_to_a_network() -> None:
+    dataset = balanced(100, splits=tuple("train" if i < 60 else "test" for i in range(100)))
+    features = features_of(dataset.targets)
+    assert "UF303" not in codes(check_dataset(dataset, made_up(100), features=features))
+    features[90] = features[2] + 0.01
+    assert only(check_dataset(dataset, made_up(100), features=features), "UF303").files == ("90.png", "2.png")
+
+
+def test_uf601_labels_that_pictures_like_them_contradict() -> None:
+    dataset = balanced(100)
+    features = features_of(dataset.targets)
+    assert "UF601" not in codes(check_dataset(dataset, made_up(100), features=features))
+    features[7] = features_of(np.zeros(100, dtype=int))[7]
+    finding = only(check_dataset(dataset, made_up(100), features=features), "UF601")
+    assert finding.files == ("7.png",)
+    assert '"7.png" is given as dog, looks like cat' in finding.message
+
+
 def test_every_code_is_raised_by_a_test_of_this_file() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
     assert [code for code in CODES if f"test_{code.lower()}" not in source and f"_{code.lower()}_" not in source] == []

@@ -103,8 +103,8 @@ def test_a_run_is_evaluated_on_validation_and_test(
     for name, interval in metrics.test.items():
         expected = score(name, test.truth, test.scores)
         assert interval.value == (None if np.isnan(expected) else pytest.approx(expected, rel=1e-4, abs=1e-5))
-    index = json.loads((run / "evidence" / "worst.json").read_text())
-    assert all(row["file"] in test.files and row["thumbnail"] for row in index)
+    index = json.loads((run / "evidence" / "pictures.json").read_text())
+    assert all(row["file"] in test.files and row["thumbnail"] for row in (*index["mistakes"], *index["doubts"]))
 
 
 def test_after_class_weights_the_balanced_scores_decide_and_the_natural_ones_are_reported(

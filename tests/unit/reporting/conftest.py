@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unfreeze.evaluation.evidence import write_evidence
+from unfreeze.auditing import Finding, Suspect, SuspectList, write_findings
+from unfreeze.evaluation.attribution import HeatMaps
+from unfreeze.evaluation.evidence import write_evidence, write_thumbnail
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.metrics import PRIMARY, evaluate_scores
 from unfreeze.records import (
@@ -28,7 +30,7 @@ from unfreeze.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 GROUPS = ("conv_stem", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "head")
@@ -60,7 +62,9 @@ def make_run(tmp_path: Path, make_picture: Callable[..., np.ndarray]) -> Callabl
         splits = ["val"] * SIZES["val"] + ["test"] * SIZES["test"]
         predictions = Predictions.decide(scores, task=task, outputs=outputs, files=files, splits=splits, truth=truth)
         write_predictions(directory / "predictions.csv", predictions)
-        write_evidence(directory, predictions.of("test"), root=root, n=8)
+        write_evidence(directory, predictions.of("test"), root=root, explain=_heat, n=8)
+        write_findings(directory / "evidence", [FINDING])
+        write_json(directory / "evidence" / "suspects.json", _suspects(directory, files[0], root))
         settings = config or TrainOptions(strategy="gradual", seed=3, augment="standard", target=("label",))
         metrics = RunMetrics(
             val=evaluate_scores(task, truth[: SIZES["val"]], scores[: SIZES["val"]]),
@@ -84,6 +88,22 @@ def make_run(tmp_path: Path, make_picture: Callable[..., np.ndarray]) -> Callabl
         return directory
 
     return make
+
+
+FINDING = Finding("UF501", "Every cat is grey <b>.", ("all/000.jpg", "all/001.jpg"), "Find out why.")
+
+
+def _heat(files: Sequence[str], outputs: Sequence[int]) -> HeatMaps:
+    assert len(files) == len(outputs)
+    return HeatMaps(maps=(np.eye(4, dtype=np.float32),) * len(files), layer="pooled features")
+
+
+def _suspects(directory: Path, file: str, root: Path) -> SuspectList:
+    suspect = Suspect(
+        file=file, given="glass", suggested="metal", given_probability=0.02, suggested_probability=0.95,
+        thumbnail=write_thumbnail(directory / "evidence" / "suspect-01.jpg", root / file),
+    )  # fmt: skip
+    return SuspectList(suspects=(suspect,), n_suspects=3, n_checked=140, notes=("Judged by the network.",))
 
 
 def _made_up(task: TaskName, k: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

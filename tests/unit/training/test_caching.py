@@ -15,7 +15,7 @@ import unfreeze as uf
 from unfreeze.backbones import Network, load_network
 from unfreeze.cache import ActivationCache
 from unfreeze.freezing import apply_plan
-from unfreeze.plans import make_plan
+from unfreeze.plans import Plan, make_plan
 from unfreeze.records import TrainOptions, read_jsonl
 from unfreeze.training import Silent
 from unfreeze.training.caching import CachedFeed, CachedFeeder
@@ -26,7 +26,7 @@ from unfreeze.training.inputs import StudiedData, open_data, study_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import loss_function
-from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.prefixes import PrefixSettings
 
 TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "batch_size": 5}
 
@@ -52,7 +52,7 @@ def settings_of(data: StudiedData, **changes: Any) -> LoopSettings:
 def losses_of(
     data: StudiedData,
     strategy: str,
-    feeder_of: Callable[[Network, LoopSettings], Feeder],
+    feeder_of: Callable[[Network, Plan, LoopSettings], Feeder],
     out: Path,
     *,
     settings: LoopSettings,
@@ -62,7 +62,7 @@ def losses_of(
     device = Device("cpu")
     device.place(network)
     plan = make_plan(strategy, network.layers, epochs=epochs)
-    feeder = feeder_of(network, settings)
+    feeder = feeder_of(network, plan, settings)
     fine_tune(
         network, plan, data.dataset, settings=settings, loss=loss_function("classification"), device=device,
         directory=out, progress=Silent(), feeder=feeder, interrupt=Interrupt(),
@@ -70,10 +70,12 @@ def losses_of(
     return [row[name] for row in read_jsonl(out / "history.jsonl") for name in ("train_loss", "val_loss")]
 
 
-def cached_with(data: StudiedData, engine: Any, directory: Path | None) -> Callable[[Any, LoopSettings], CachedFeeder]:
+def cached_with(
+    data: StudiedData, engine: Any, directory: Path | None
+) -> Callable[[Any, Plan, LoopSettings], CachedFeeder]:
     cache = None if directory is None else ActivationCache(directory)
     prefix = PrefixSettings(engine=engine, device=torch.device("cpu"), cache=cache)
-    return lambda network, settings: CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
+    return lambda network, plan, settings: CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Silent())
 
 
 @pytest.mark.slow
@@ -87,7 +89,8 @@ def test_cached_and_uncached_training_have_the_same_losses(
 ) -> None:
     settings = settings_of(data, **changes)
 
-    def on_pictures(network: Network, settings: LoopSettings) -> Feeder:
+    def on_pictures(network: Network, plan: Plan, settings: LoopSettings) -> Feeder:
+        assert plan.epochs
         return PictureFeeder(network, data.dataset, settings)
 
     plain = losses_of(data, strategy, on_pictures, tmp_path / "plain", settings=settings)
@@ -108,11 +111,12 @@ def test_a_phase_without_frozen_layers_trains_on_pictures(data: StudiedData) -> 
             told.append(text)
 
     prefix = PrefixSettings(engine="eager", device=torch.device("cpu"), cache=None)
-    feeder = CachedFeeder(network, data, settings, prefix=prefix, progress=Listening())
     for strategy, kind in (("full", False), ("head", True)):
+        plan = make_plan(strategy, network.layers, epochs=1)
+        feeder = CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Listening())
         network.train()
-        apply_plan(network, make_plan(strategy, network.layers, epochs=1), step=0, steps_per_epoch=1)
-        assert isinstance(feeder.feed(range(1), head_alone=True, check=lambda: None), CachedFeed) is kind
+        apply_plan(network, plan, step=0, steps_per_epoch=1)
+        assert isinstance(feeder.feed(range(1), phase=0, head_alone=True, check=lambda: None), CachedFeed) is kind
     assert told == [], "where everything trains, it goes without saying"
 
 
@@ -120,10 +124,11 @@ def test_what_was_computed_with_other_weights_is_not_used_for_the_final_evaluati
     network = load_network("test_resnet", task="classification", outputs=("cat", "dog"), size=32, pretrained=False)
     settings = settings_of(data)
     prefix = PrefixSettings(engine="eager", device=torch.device("cpu"), cache=None)
-    feeder = CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
+    plan = make_plan("head", network.layers, epochs=1)
+    feeder = CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Silent())
     network.train()
-    apply_plan(network, make_plan("head", network.layers, epochs=1), step=0, steps_per_epoch=1)
-    feed = feeder.feed(range(1), head_alone=True, check=lambda: None)
+    apply_plan(network, plan, step=0, steps_per_epoch=1)
+    feed = feeder.feed(range(1), phase=0, head_alone=True, check=lambda: None)
     assert feeder.final() is feed
     with torch.no_grad():
         next(iter(network.backbone.parameters())).add_(1)
@@ -202,9 +207,11 @@ def test_validation_views_are_those_of_pictures(data: StudiedData, tmp_path: Pat
     network = load_network("test_resnet", task="classification", outputs=("cat", "dog"), size=32, pretrained=False)
     settings = settings_of(data)
     network.train()
-    apply_plan(network, make_plan("head", network.layers, epochs=1), step=0, steps_per_epoch=1)
-    cached = cached_with(data, "eager", tmp_path)(network, settings).feed(range(1), head_alone=True, check=lambda: None)
-    plain = PictureFeeder(network, data.dataset, settings).feed(range(1), head_alone=True, check=lambda: None)
+    plan = make_plan("head", network.layers, epochs=1)
+    apply_plan(network, plan, step=0, steps_per_epoch=1)
+    feeder = cached_with(data, "eager", tmp_path)(network, plan, settings)
+    cached = feeder.feed(range(1), phase=0, head_alone=True, check=lambda: None)
+    plain = PictureFeeder(network, data.dataset, settings).feed(range(1), phase=0, head_alone=True, check=lambda: None)
     for one, other in zip(cached.evaluation(settings.val), plain.evaluation(settings.val), strict=True):
         assert torch.equal(one.indices, other.indices)
         assert torch.equal(one.targets, other.targets)

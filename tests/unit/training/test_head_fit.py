@@ -15,7 +15,7 @@ import torch
 import unfreeze as uf
 from unfreeze.backbones import Network, load_network
 from unfreeze.errors import ConfigError, InterruptedRunError, PlanError, UnfreezeError
-from unfreeze.plans import make_plan
+from unfreeze.plans import Plan, make_plan
 from unfreeze.records import TrainOptions, read_jsonl
 from unfreeze.training import EpochInfo, PhaseInfo, Silent
 from unfreeze.training.caching import CachedFeeder
@@ -27,7 +27,7 @@ from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.lbfgs import l2_strengths
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import loss_function
-from unfreeze.training.passes import PrefixSettings
+from unfreeze.training.prefixes import PrefixSettings
 
 SETTINGS: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "engine": "eager"}
 FITTED: dict[str, Any] = {**SETTINGS, "solver": "lbfgs", "epochs": 4}
@@ -136,18 +136,19 @@ def test_what_is_read_from_pictures_is_fitted_as_what_was_computed_ahead(image_f
         network = load_network("test_resnet", task="classification", outputs=("cat", "dog"), size=32, pretrained=False)
         device = Device("cpu")
         device.place(network)
+        plan = make_plan("head", network.layers, epochs=3, solver="lbfgs")
         fine_tune(
-            network, make_plan("head", network.layers, epochs=3, solver="lbfgs"), data.dataset, settings=settings,
+            network, plan, data.dataset, settings=settings,
             loss=loss_function("classification"), device=device, directory=tmp_path / kind, progress=Silent(),
-            feeder=feeder(kind, network), interrupt=Interrupt(),
+            feeder=feeder(kind, network, plan), interrupt=Interrupt(),
         )  # fmt: skip
         return np.asarray(network.head[0].weight.detach())
 
-    def feeder(kind: str, network: Network) -> Feeder:
+    def feeder(kind: str, network: Network, plan: Plan) -> Feeder:
         if kind == "pictures":
             return PictureFeeder(network, data.dataset, settings)
         prefix = PrefixSettings(engine="eager", device=torch.device("cpu"), cache=None)
-        return CachedFeeder(network, data, settings, prefix=prefix, progress=Silent())
+        return CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Silent())
 
     ahead = head_of("ahead")
     assert head_of("pictures") == pytest.approx(ahead, abs=float(5e-3 * np.abs(ahead).max()))

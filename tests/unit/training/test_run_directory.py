@@ -373,7 +373,8 @@ def test_load_of_what_is_not_a_run(tmp_path: Path) -> None:
 def test_a_head_on_all_stages_trains_on_what_was_computed_once_and_predicts_what_was_recorded(
     image_folder: Path, tmp_path: Path, engine: str
 ) -> None:
-    run = uf.train(image_folder, out=tmp_path / "run", features="stages", engine=engine, epochs=2, **TINY)
+    changes = {**TINY, "features": "stages", "engine": engine, "cache_dir": str(tmp_path / "cache")}
+    run = uf.train(image_folder, out=tmp_path / "run", epochs=2, **changes)
     assert (run.record.engine, run.record.cache.hit_ratio) == (engine, 0.0)
     assert json.loads((run.path / "model.json").read_text())["features"] == "stages"
     assert 'features = "stages"' in (run.path / "plan.toml").read_text()
