@@ -12,6 +12,7 @@ from unfreeze.comparison.choosing import gain_of
 from unfreeze.comparison.inquiry import Inquiry, Notebook, Quiet
 from unfreeze.comparison.probing import read_outputs
 from unfreeze.comparison.ways import HIDDEN, Tried, Way, first_epochs
+from unfreeze.comparison.work import estimate_seconds
 from unfreeze.errors import InterruptedRunError, UnfreezeError
 from unfreeze.metrics import evaluate_metric, is_better, number_groups
 from unfreeze.options import seed_of_data
@@ -43,7 +44,7 @@ def try_trainings(
     chosen = {"model": best.way.options.model, "size": best.way.size}
     epochs = first_epochs(inquiry.base.epochs)
     trials = _Trials(inquiry, notebook, interrupt, progress)
-    hidden = {"strategy": "head", "hidden": HIDDEN, **chosen}
+    hidden = {"strategy": "head", "hidden": HIDDEN, "features": best.way.options.features, **chosen}
     trials.run(f"head, {HIDDEN} hidden units", epochs=inquiry.base.epochs, **hidden)
     n_stages = len(best.way.plan.layers.stages) - 1
     before: Tried | None = None
@@ -96,7 +97,7 @@ class _Trials:
     def __init__(self, inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> None:
         self.inquiry, self.notebook, self.interrupt, self.progress = inquiry, notebook, interrupt, progress
         self.complete = True
-        self._slowest = 0.0  # seconds for a multiply-add, of the trainings so far
+        self._done: list[tuple[float, float]] = []  # multiply-adds and seconds of each training so far
 
     def run(self, name: str, *, epochs: int, **changes: Any) -> Tried | None:
         """Try a way; None where there was no time for it, or it failed. What it came to is in the notebook."""
@@ -108,9 +109,9 @@ class _Trials:
             return None
         split = inquiry.data.split
         work = way.work(n_train=len(split.train), n_held_out=len(split.val))
-        needed = self._slowest * work
-        if needed > inquiry.seconds_left or inquiry.seconds_left <= 0:
-            why = f"about {needed:.0f} s more are needed" if needed else "the budget had ended"
+        needed = estimate_seconds(self._done, [work])
+        if inquiry.seconds_left <= (needed or 0.0):
+            why = "the budget had ended" if needed is None else f"it takes about {needed:.0f} s"
             self._skip(way, "not tried", why)
             return None
         self.progress.stage(f"Trying {name} for {epochs} epochs at {way.size} px")
@@ -125,7 +126,7 @@ class _Trials:
         except UnfreezeError as error:
             self._skip(way, "failed", str(error))
             return None
-        self._slowest = max(self._slowest, trial.seconds / work)
+        self._done.append((work, trial.seconds))
         tried = self._tried(way, trial)
         self.notebook.tried = [
             each for each in self.notebook.tried if each.way.frozen or each.way.name != name
