@@ -81,7 +81,7 @@ def read_depths(
     feeder = make_feeder(setup, settings, progress)
     network.train()
     apply_plan(network, plan, step=0, steps_per_epoch=settings.steps_per_epoch)
-    feed = feeder.feed(range(plan.epochs), head_alone=True, check=check, at_once=True)
+    feed = feeder.feed(range(plan.epochs), phase=0, head_alone=True, check=check)
     (layer,) = network.head
     assert isinstance(layer, nn.Linear), "head2toe has a linear head"
     network.eval()
