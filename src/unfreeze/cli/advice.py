@@ -3,7 +3,7 @@
 import textwrap
 from typing import Any
 
-from unfreeze.advice_records import AdviceRecord, Expected, ProbeRecord, WayRecord
+from unfreeze.advice_records import AdviceRecord, ProbeRecord, WayRecord
 from unfreeze.advising import Advice
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import interval_text, time_text
@@ -52,26 +52,17 @@ def verdict_of(record: AdviceRecord) -> str:
     start = "Take" if record.can_tell else "Cannot tell; take the cheapest,"
     if record.evidence.learned is False:
         start = "Nothing learns these labels; if you must, take"
+    takes = "" if expected.seconds is None else f": it trains in about {time_text(expected.seconds)}"
+    where = "out of fold" if expected.judged_on == "out of fold" else "on validation"
+    figure = interval_text(Interval(value=expected.value, low=expected.low, high=expected.high))
     return (
-        f"{start} {way}. Expect {expected.metric} {interval_text(_interval(expected))} {_judged(expected)}, "
-        f"a little optimistic, because it was chosen there{_takes(expected)}."
+        f"{start} {way}{takes}.\nExpect {expected.metric} {figure}, {where} "
+        f"({expected.n_images} pictures); a little optimistic, because these chose it."
     )
 
 
 def _is_recommended(record: AdviceRecord, way: WayRecord) -> bool:
     return (way.name, way.model, way.size, way.epochs) == (record.way, record.model, record.size, record.epochs)
-
-
-def _interval(expected: Expected) -> Interval:
-    return Interval(value=expected.value, low=expected.low, high=expected.high)
-
-
-def _judged(expected: Expected) -> str:
-    return f"{'out of fold' if expected.judged_on == 'out of fold' else 'on validation'} ({expected.n_images} pictures)"
-
-
-def _takes(expected: Expected) -> str:
-    return "" if expected.seconds is None else f", in about {time_text(expected.seconds)}"
 
 
 def _depths(record: AdviceRecord) -> TableOf:

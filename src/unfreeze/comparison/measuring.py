@@ -79,13 +79,14 @@ def _measure_size(
         inquiry.data, joined.options, plan=joined.plan, cache=inquiry.cache, progress=Quiet(progress), check=check
     )
     judge = Judge(vectors, notebook.folds, metric=inquiry.metric, seed=seed_of_data(inquiry.base), check=check)
-    ways = [joined]
+    ways = []
     for name, changes in _heads():
         try:
             ways.append(inquiry.way(name, strategy="head", model=model, size=size, frozen=True, **changes))
         except UnfreezeError as error:  # the user's settings do not allow it
             notebook.note(f"{name} was left out: {error}")
-    notebook.tried += try_frozen_ways(judge, ways, work=inquiry.work)
+    # Of equal figures and costs the first is taken: the plainest.
+    notebook.tried += try_frozen_ways(judge, [*ways, joined], work=inquiry.work)
     notebook.probes.append(probe_depths(judge, model=model, size=size))
     if model not in {record.model for record in notebook.domain}:
         notebook.domain.append(_domain(inquiry, vectors, model, judge))
