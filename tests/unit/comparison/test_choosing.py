@@ -35,11 +35,17 @@ def test_of_equal_costs_the_better_is_taken() -> None:
 
 
 def test_the_error_of_a_difference_is_that_of_the_pictures_that_part_the_two() -> None:
-    one, other = answers(20), answers(20, first=10)  # 10 + 10 pictures part them, of 200
-    assert paired_error("accuracy", TRUTH, one, other) == pytest.approx(np.sqrt(20) / 200, rel=0.02)
+    one, other = answers(20), answers(20, first=10)  # 10 + 10 pictures part them, of 200; 2 are supposed
+    assert paired_error("accuracy", TRUTH, one, other) == pytest.approx(np.sqrt(22) / 200, rel=0.02)
     assert paired_error("accuracy", TRUTH, one, one) == 0
     groups = [str(i // 10) for i in range(200)]  # each ten err together
     assert paired_error("accuracy", TRUTH, one, other, groups) > 2 * paired_error("accuracy", TRUTH, one, other)
+
+
+def test_one_picture_is_no_difference_and_three_are() -> None:
+    for n_fewer, taken in ((1, 0), (3, 1)):
+        rows = [row("cheap", answers(20), 1.0), row("dear", answers(20 - n_fewer), 5.0)]
+        assert cheapest_within_noise(rows, TRUTH, metric="accuracy") == taken
 
 
 def test_a_gain_is_what_is_better_also_of_errors() -> None:
