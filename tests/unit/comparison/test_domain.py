@@ -75,4 +75,4 @@ def test_measuring_leaves_the_network_as_it_was(image_folder: Path) -> None:
 
 
 def test_words_grow_with_the_shift() -> None:
-    assert len({domain_words(shift) for shift in np.linspace(0, 2, 50)}) == 3
+    assert len({domain_words(shift) for shift in np.linspace(0, 1, 101)}) == 3
