@@ -1,3 +1,4 @@
+from .advising import Advice, advise
 from .api import Evaluation, Run, check, load, plan_for, train
 from .backbones import layers_of
 from .comparing import Comparison, compare
@@ -21,6 +22,7 @@ from .plans import Phase, Plan, strategies
 from .version import __version__
 
 __all__ = [
+    "Advice",
     "Comparison",
     "ConfigError",
     "DataError",
@@ -40,6 +42,7 @@ __all__ = [
     "UnfreezeError",
     "WeightsError",
     "__version__",
+    "advise",
     "apply_plan",
     "check",
     "compare",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from unfreeze.errors import ConfigError, RunError, did_you_mean
+from unfreeze.advice_records import read_advice
+from unfreeze.errors import ConfigError, RunError, did_you_mean, raise_together
 from unfreeze.options import flag
 from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TaskName, TrainOptions, read_json
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Run", "check", "checked_names", "load", "plan_for", "train"]
 
+AUTO = "auto"  # the strategy that takes advice first
+AUTO_SECONDS = 120.0  # for it
 TRAIN_OPTIONS = tuple(TrainOptions.__struct_fields__)
 EVALUATE_OPTIONS = ("target", "group", "split", "skip_unreadable", "batch_size")
 CHECK_OPTIONS = ("task", "target", "group", "split", "cache", "cache_dir")
@@ -176,13 +179,12 @@ def train(
     else:
         if data is None:
             raise ConfigError("Which pictures? Give a folder of class folders, or a CSV or Parquet table.")
-        settings = TrainOptions(**changes)
+        place = None if out is None else Path(out)
+        notes: tuple[str, ...] = ()
+        if changes.get("strategy") == AUTO:
+            place, changes, notes = _advised(Path(data), place, changes, watcher)
         path = train_run(
-            Path(data),
-            settings,
-            given=frozenset(changes),
-            out=None if out is None else Path(out),
-            progress=watcher,
+            Path(data), TrainOptions(**changes), given=frozenset(changes), out=place, progress=watcher, notes=notes
         )
     run = Run(path)
     run.report()
@@ -272,6 +274,36 @@ def checked_names(options: Mapping[str, Any], known: Sequence[str] = TRAIN_OPTIO
         if isinstance(changes.get(name), Path):
             changes[name] = str(changes[name])
     return changes
+
+
+def _advised(
+    data: Path, out: Path | None, changes: Mapping[str, Any], progress: Progress
+) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+    """Take advice; return where the run is to be, the settings that follow the advice, and what its record says of it.
+
+    Raises:
+        InterruptedRunError: Ctrl-C; the advice as far as it was known is kept, and nothing is trained.
+        UnfreezeError: see `advise_data`, and a run directory that cannot be one.
+    """
+    from unfreeze.comparison import ADVISED, advise_data
+    from unfreeze.training import next_directory
+    from unfreeze.training.directory import out_problem
+
+    raise_together([problem for problem in (out and out_problem(out),) if problem])
+    said = {name: value for name, value in changes.items() if name != "strategy"}
+    directory = next_directory(data, "advice", **({} if out is None else {"parent": out.parent}))
+    progress.stage("Taking advice")
+    advise_data(
+        data, TrainOptions(**said), given=frozenset(said), budget_seconds=AUTO_SECONDS, out=directory, progress=progress
+    )
+    advice = read_advice(directory)
+    why = (
+        f'Advised in "{directory}": {advice.way} with {advice.model} at {advice.size} px.',
+        *(reason.text for reason in advice.reasons),
+    )
+    progress.note(why[0])
+    followed = {name: value for name, value in said.items() if name not in ADVISED}
+    return out or next_directory(data, AUTO), {**followed, "plan": str(directory / advice.plan)}, why
 
 
 def _resumed(data: str | Path | None, out: str | Path | None, changes: Mapping[str, Any]) -> Path:

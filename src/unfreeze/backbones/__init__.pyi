@@ -1,6 +1,7 @@
 from .allocation import keep_freed_memory
 from .building import native_size, probe_size
 from .bundled import BUNDLED
+from .depths import FEATURES, depth_columns
 from .grouping import layers_of
 from .heads import Head, make_head
 from .loading import input_spec, load_network, model_layers
@@ -11,10 +12,12 @@ from .saving import rebuild, save_network
 
 __all__ = [
     "BUNDLED",
+    "FEATURES",
     "Head",
     "KnownModel",
     "Network",
     "check_model_name",
+    "depth_columns",
     "input_spec",
     "keep_freed_memory",
     "known_models",

@@ -5,6 +5,7 @@ The stages are tapped by forward hooks, so that the backbone's modules, paramete
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from unfreeze.backbones.heads import pool
 from unfreeze.backbones.ordering import trace
 from unfreeze.layers import Layers, Parameter, Stage, strip_wrappers, unwrap
 
-__all__ = ["join_depths", "stage_ends"]
+__all__ = ["FEATURES", "depth_columns", "join_depths", "stage_ends"]
+
+FEATURES = "features"  # the depth of what a head reads without the stages
 
 Collected = dict[int, dict[str, Tensor]]  # by thread, the vector of each stage that its pass has come by
 
@@ -81,6 +84,36 @@ def join_depths(backbone: nn.Module, *, size: tuple[int, int]) -> nn.Module:
         backbone.get_submodule(path).register_forward_hook(PoolStage(stage.name, n_channels, channels_last, collected))
     backbone.register_forward_hook(JoinDepths(tuple(stage.name for stage in stages), collected))
     return backbone
+
+
+def depth_columns(backbone: nn.Module, *, size: tuple[int, int]) -> dict[str, slice]:
+    """Return which columns of the joined vector are which depth's, input to output.
+
+    Args:
+        backbone: as `join_depths` returns it, in evaluation mode; it runs once on a black picture.
+        size: height and width of its input, in pixels.
+
+    Returns:
+        By stage, then under `FEATURES` the features; the slices follow one another and hold all columns.
+    """
+    hooks = backbone._forward_hooks.values()  # noqa: SLF001 - they have no public name
+    (join,) = (hook for hook in hooks if isinstance(hook, JoinDepths))
+    widths: dict[str, int] = {}
+
+    def measure(_module: nn.Module, _args: Any, output: Tensor) -> None:
+        pooled = join.collected[threading.get_ident()]
+        widths.update({stage: pooled[stage].shape[1] for stage in join.stages})
+        widths[FEATURES] = pool(output).shape[1]
+
+    handle = backbone.register_forward_hook(measure, prepend=True)
+    device = next(backbone.parameters()).device
+    try:
+        with torch.no_grad():
+            backbone(torch.zeros(1, 3, *size, device=device))
+    finally:
+        handle.remove()
+    ends = list(itertools.accumulate(widths.values()))
+    return {name: slice(end - widths[name], end) for name, end in zip(widths, ends, strict=True)}
 
 
 def stage_ends(backbone: nn.Module, layers: Layers) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from cyclopts import App, Group, Parameter
 
+from unfreeze.cli.advise import advise_command
 from unfreeze.cli.cache import cache_command
 from unfreeze.cli.check import check_command
 from unfreeze.cli.compare import compare_command
@@ -23,6 +24,7 @@ COMMANDS = {
     USING: (
         demo_command,
         check_command,
+        advise_command,
         train_command,
         compare_command,
         report_command,

@@ -142,7 +142,7 @@ class PlanFlags(TypedDict, total=False):
         _setting(
             "strategy",
             PLAN,
-            "head, head2toe, gradual, layerwise, gradual-layerwise, full, lp-ft, norm-only, "
+            "auto (takes advice first), head, head2toe, gradual, layerwise, gradual-layerwise, full, lp-ft, norm-only, "
             "or a selector such as stages:2.",
         ),
     ]

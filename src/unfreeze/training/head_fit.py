@@ -18,7 +18,7 @@ from unfreeze.training.feeding import Feed
 from unfreeze.training.lbfgs import Linear, fit_linear, l2_strengths, mean_loss, standardise
 from unfreeze.training.loss import Loss
 
-__all__ = ["HeadFit"]
+__all__ = ["HeadFit", "read_vectors"]
 
 LIGHT = 5e8  # multiply-adds of all outputs below which a team of threads costs more than it gains (one_thread)
 
@@ -59,7 +59,9 @@ class HeadFit:
         self._layer, self._loss, self._check = layer, loss, check
         network.eval()
         batches = feed.evaluation(settings.train)
-        vectors, self._targets = _read(feed.model, layer, batches, len(settings.train), device=device, check=check)
+        vectors, self._targets = read_vectors(
+            feed.model, layer, batches, len(settings.train), device=device, check=check
+        )
         try:
             self._vectors = standardise(vectors)
         except ValueError:
@@ -93,7 +95,7 @@ class HeadFit:
         return mean_loss(self._vectors, self._targets, self._loss, found)
 
 
-def _read(
+def read_vectors(
     model: nn.Module,
     layer: nn.Linear,
     batches: Iterable[Batch],

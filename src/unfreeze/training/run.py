@@ -32,6 +32,7 @@ def train_run(
     given: frozenset[str] = frozenset(),
     out: Path | None,
     progress: Progress,
+    notes: tuple[str, ...] = (),
 ) -> Path:
     """Train on the pictures at `path` and leave a run directory; return where it is.
 
@@ -41,6 +42,7 @@ def train_run(
         given: names of the options that the user gave (a plan file must not contradict them).
         out: the run directory; `None`: the next free one below runs/.
         progress: who is told.
+        notes: what else the run's record is to say.
 
     Raises:
         UnfreezeError: settings, data, network or weights are wrong (nothing has been written then), or the
@@ -63,7 +65,7 @@ def train_run(
     for note in data.notes:
         progress.note(note)
     out = out or next_directory(path, options.strategy if options.plan is None else Path(options.plan).stem)
-    return train_studied(data, options, plan=plan, cache=cache, out=out, progress=progress, began=began)
+    return train_studied(data, options, plan=plan, cache=cache, out=out, progress=progress, began=began, notes=notes)
 
 
 def train_studied(
@@ -76,6 +78,7 @@ def train_studied(
     progress: Progress,
     began: float | None = None,
     deadline: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Path:
     """Train on pictures that have been studied and leave a run directory; return where it is.
 
@@ -88,12 +91,14 @@ def train_studied(
         progress: who is told.
         began: when the work began, on the monotonic clock; None: now.
         deadline: when to interrupt the training, on the same clock; None: never.
+        notes: what else the run's record is to say.
 
     Raises:
         UnfreezeError: see `train_run`.
     """
     began = time.monotonic() if began is None else began
     setup, record = prepare(data, options, plan=plan, cache=cache, out=out, progress=progress)
+    record = msgspec.structs.replace(record, notes=(*notes, *record.notes))
     return execute(setup, record, progress, resume=False, began=began, deadline=deadline)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unfreeze.backbones import load_network, model_layers, rebuild, save_network
+from unfreeze.backbones import FEATURES, depth_columns, load_network, model_layers, rebuild, save_network
 from unfreeze.frontier import Split, split_network
 
 if TYPE_CHECKING:
@@ -141,3 +141,18 @@ def test_trap_14_the_hash_tells_which_depths_are_read() -> None:
     joined, same, alone = (make("resnet18", features=features) for features in ("stages", "stages", "last"))
     assert frozen_split(joined).graph_hash == frozen_split(same).graph_hash != frozen_split(alone).graph_hash
     assert frozen_split(joined).weights_hash == frozen_split(alone).weights_hash
+
+
+@pytest.mark.parametrize("name", ["resnet18", "swin_tiny_patch4_window7_224"])
+def test_columns_say_which_part_of_the_vector_is_which_depths(name: str) -> None:
+    network, alone = make(name), make(name, features="last")
+    images = pictures(network)
+    columns = depth_columns(network.backbone, size=network.spec.size)
+    assert list(columns) == [*(stage.name for stage in network.layers.stages[:-1]), FEATURES]
+    with torch.no_grad():
+        joined = network.features(images)
+        torch.testing.assert_close(joined[:, columns[FEATURES]], alone.features(images))
+    assert [part.start for part in columns.values()][1:] == [part.stop for part in columns.values()][:-1]
+    assert columns[FEATURES].stop == joined.shape[1]
+    widths = [part.stop - part.start for part in columns.values()][:-1]
+    assert widths == [2 * n for n in CHANNELS[name]]

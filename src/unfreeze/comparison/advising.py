@@ -1,0 +1,240 @@
+"""An advice from a path to advice.json and plan.toml: measured on the user's pictures, within a budget of time."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from unfreeze.advice_records import ADVICE_FILE, PLAN_FILE, AdviceEvidence, AdviceRecord
+from unfreeze.backbones import input_spec
+from unfreeze.cache import ActivationCache
+from unfreeze.comparison.concluding import Conclusion, conclude, facts_of
+from unfreeze.comparison.inquiry import Inquiry, Notebook
+from unfreeze.comparison.measuring import measure
+from unfreeze.comparison.reasons import reasons_for
+from unfreeze.errors import InterruptedRunError, UnfreezeError, raise_together
+from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
+from unfreeze.options import check_options, flag, option_problems, seed_of_data
+from unfreeze.plans import Plan
+from unfreeze.records import TrainOptions, write_json, write_text
+from unfreeze.training.directory import environment, next_directory, now, out_problem
+from unfreeze.training.inputs import StudiedData, open_data, study_data
+from unfreeze.training.interrupts import Interrupt
+from unfreeze.training.progress import Progress
+from unfreeze.training.settings import architecture_of, settled
+
+__all__ = ["ADVISED", "DEFAULT_BUDGET", "advise_data"]
+
+DEFAULT_BUDGET = 300.0  # seconds
+# What an advice finds out, and what a user can therefore not tell it.
+FOUND_OUT = ("strategy", "plan", "lr", "solver", "hidden", "features", "views", "augment")
+ADVISED = frozenset({*FOUND_OUT, "model", "size", "epochs", "patience"})  # what the plan file says
+MOST_TRAIN, MOST_VAL = 4000, 1500  # pictures that are looked at; more change no choice, and cost
+
+
+def advise_data(
+    path: Path,
+    base: TrainOptions,
+    *,
+    models: Sequence[str] = (),
+    given: frozenset[str] = frozenset(),
+    budget_seconds: float = DEFAULT_BUDGET,
+    out: Path | None = None,
+    progress: Progress,
+) -> Path:
+    """Measure what suits the pictures, and write down what to do; return the directory.
+
+    No test picture is looked at. The budget begins once the pictures have been read.
+
+    Args:
+        path: a folder of class folders, or a table.
+        base: the settings that the training will have.
+        models: the networks to choose from; empty: the one of the settings.
+        given: the names of the settings that the user gave.
+        budget_seconds: when to stop measuring.
+        out: the directory; None: the next free one below runs/.
+        progress: who is told.
+
+    Raises:
+        InterruptedRunError: Ctrl-C or SIGTERM; what was known then is written.
+        UnfreezeError: settings, data or a network are wrong; nothing has been written then.
+    """
+    began = time.monotonic()
+    networks = tuple(models) or (base.model,)
+    raise_together(list(_problems(path, base, models, given=given, out=out)))
+    dataset = open_data(path, base)
+    check_options(msgspec.structs.replace(base, task=dataset.task))
+    metric = check_metric(base.metric, dataset.task)
+    first = msgspec.structs.replace(base, model=networks[0])
+    data = study_data(path, dataset, base, progress, spec=input_spec(architecture_of(first), size=base.size))
+    data.target_scale()  # constant targets are an error
+    for note in data.notes:
+        progress.note(note)
+    split = data.split
+    inquiry = Inquiry(
+        data=_looked_at(data, seed=seed_of_data(base)),
+        n_train=len(split.train),
+        n_held_out=len(split.val) + len(split.test),
+        base=base,
+        given=given,
+        models=networks,
+        metric=metric,
+        cache=ActivationCache(base.cache_dir) if base.cache else None,
+        deadline=time.monotonic() + budget_seconds,
+    )
+    notebook = Notebook()
+    interrupted = _measured(inquiry, notebook, progress)
+    out = out or next_directory(path, "advice")
+    conclusion = conclude(inquiry, notebook)
+    record = _record(
+        inquiry, notebook, conclusion, path=path, out=out, data=data, budget=budget_seconds,
+        seconds=time.monotonic() - began, interrupted=interrupted,
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / PLAN_FILE, _plan_of(conclusion).to_toml())
+    write_json(out / ADVICE_FILE, record)
+    if interrupted:
+        raise InterruptedRunError(
+            f'Interrupted; what was known by then is in "{out / ADVICE_FILE}". '
+            "Begin anew to go on: what was computed is in the cache."
+        )
+    return out
+
+
+def _measured(inquiry: Inquiry, notebook: Notebook, progress: Progress) -> bool:
+    """Measure; return whether the user put an end to it."""
+    try:
+        with Interrupt(deadline=inquiry.deadline) as interrupt:
+            measure(inquiry, notebook, interrupt, progress)
+    except InterruptedRunError:
+        return inquiry.seconds_left > 0
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _problems(
+    path: Path, base: TrainOptions, models: Sequence[str], *, given: frozenset[str], out: Path | None
+) -> Iterator[str]:
+    """Yield everything that is wrong before pictures are read."""
+    for name in FOUND_OUT:
+        if name in given:
+            yield f"{flag(name)} contradicts advise, which finds it out. Leave it out, or use compare."
+    plain = msgspec.structs.replace(base, **{name: getattr(TrainOptions(), name) for name in FOUND_OUT})
+    wrong = option_problems(plain, given=given - set(FOUND_OUT))
+    yield from wrong
+    if not path.exists():
+        yield f'"{path}" does not exist; give a folder of class folders, or a table.'
+    yield from _problems_of_models(plain, models, given=given, look_closer=not wrong)
+    if out is not None and (out / ADVICE_FILE).is_file():
+        yield f'--out "{out}" holds another advice; name another directory.'
+    elif out is not None and (problem := out_problem(out)):
+        yield problem
+
+
+def _problems_of_models(
+    base: TrainOptions, models: Sequence[str], *, given: frozenset[str], look_closer: bool
+) -> Iterator[str]:
+    if models and "model" in given:
+        yield "--model contradicts --models; name all in --models."
+    if base.weights is not None and len(models) > 1:
+        yield "--weights fits one network, but --models names several; leave one of them out."
+    if twice := sorted({name for name in models if models.count(name) > 1}):
+        yield f"--models names {', '.join(twice)} more than once."
+    found: dict[str, None] = {}  # each once: what is wrong with the settings is so for every network
+    for name in tuple(models) or (base.model,):
+        try:
+            settled(msgspec.structs.replace(base, model=name), frozenset())
+        except UnfreezeError as error:
+            found[str(error)] = None
+    if look_closer:
+        yield from found
+
+
+def _looked_at(data: StudiedData, *, seed: int) -> StudiedData:
+    """Return the pictures with a split of those that are looked at: none that tests, of many a part."""
+    split, generator = data.split, np.random.default_rng(seed)
+
+    def some(indices: Sequence[int], most: int) -> tuple[int, ...]:
+        if len(indices) <= most:
+            return tuple(indices)
+        return tuple(sorted(generator.choice(np.asarray(indices), most, replace=False).tolist()))
+
+    looked_at = replace(split, train=some(split.train, MOST_TRAIN), val=some(split.val, MOST_VAL), test=())
+    return replace(data, split=looked_at, seconds=0.0)
+
+
+def _plan_of(conclusion: Conclusion) -> Plan:
+    return conclusion.way.plan
+
+
+def _record(
+    inquiry: Inquiry,
+    notebook: Notebook,
+    conclusion: Conclusion,
+    *,
+    path: Path,
+    out: Path,
+    data: StudiedData,
+    budget: float,
+    seconds: float,
+    interrupted: bool,
+) -> AdviceRecord:
+    evidence = AdviceEvidence(
+        facts=facts_of(inquiry, notebook),
+        probes=tuple(notebook.probes),
+        domain=tuple(notebook.domain),
+        ways=conclusion.ways,
+        learned=conclusion.learned,
+    )
+    notes = list(notebook.notes)
+    if len(inquiry.data.split.train) < inquiry.n_train:
+        notes.append(f"Of {inquiry.n_train} training pictures {len(inquiry.data.split.train)} were looked at.")
+    way = conclusion.way
+    return AdviceRecord(
+        status="interrupted" if interrupted else "done" if notebook.finished else "stopped",
+        created=now(),
+        data=data.record(),
+        config=inquiry.base,
+        given=tuple(sorted(inquiry.given)),
+        task=data.dataset.task,
+        metric=inquiry.metric,
+        higher_is_better=HIGHER_IS_BETTER[inquiry.metric],
+        budget_seconds=budget,
+        seconds=round(seconds, 3),
+        strategy=way.options.strategy,
+        way=way.name,
+        model=way.options.model,
+        size=way.size,
+        epochs=way.plan.epochs,
+        can_tell=conclusion.can_tell,
+        command=_command(path, out / PLAN_FILE, inquiry.base, inquiry.given),
+        expected=conclusion.expected,
+        reasons=tuple(reasons_for(inquiry, notebook, conclusion, evidence)),
+        evidence=evidence,
+        notes=(*notes, *data.notes),
+        environment=environment(),
+    )
+
+
+def _command(path: Path, plan: Path, base: TrainOptions, given: frozenset[str]) -> str:
+    """Return the command that trains by the plan, with those of the user's settings that the plan does not hold."""
+    parts = ["unfreeze", "train", str(path), "--plan", str(plan)]
+    for name in TrainOptions.__struct_fields__:
+        if name not in given or name in ADVISED:
+            continue
+        value = getattr(base, name)
+        if isinstance(value, bool):
+            if value != getattr(TrainOptions(), name):
+                parts.append(flag(name))
+        elif isinstance(value, tuple):
+            parts += [part for each in value for part in (flag(name), each)]
+        elif value is not None or name == "clip":
+            parts += [flag(name), "none" if value is None else str(value)]
+    return shlex.join(parts)

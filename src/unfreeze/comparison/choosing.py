@@ -1,0 +1,85 @@
+"""What can be told apart well enough to pay for: the one-standard-error rule, and whether anything was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.comparison.statistics import RowOutputs
+from unfreeze.metrics import HIGHER_IS_BETTER, number_groups, picture_influence, score
+
+__all__ = ["beats_chance", "cheapest_within_noise", "gain_of", "paired_error"]
+
+Array = NDArray[Any]
+
+N_SHUFFLES = 400
+CHANCE = 0.01  # how often a way that has learned nothing may seem to have
+
+
+def paired_error(metric: str, truth: Array, one: Array, other: Array, groups: Sequence[str] | None = None) -> float:
+    """Return the standard error of the difference between two ways on the same pictures (groups count as one).
+
+    By the influence of each picture on either metric, as in `statistics`; what is hard for both cancels. Two more
+    pictures of the usual weight are supposed, one in favour of each (Bonett and Price 2012): a single picture that
+    one way gets right and the other wrong is no difference.
+    """
+    apart = picture_influence(metric, truth, one) - picture_influence(metric, truth, other)
+    clusters = number_groups(groups)
+    by_group = apart if clusters is None else np.bincount(clusters, weights=apart)
+    squares = by_group**2
+    total = float(squares.sum())
+    usual = float(np.sum(squares**2)) / total if total > 0 else 0.0
+    return float(np.sqrt(total + 2 * usual))
+
+
+def gain_of(
+    metric: str, truth: Array, one: Array, over: Array, groups: Sequence[str] | None = None
+) -> tuple[float, float]:
+    """Return by how much one way is better than another (negative: worse), and the standard error of that."""
+    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    gain = sign * (score(metric, truth, one) - score(metric, truth, over))
+    return gain, paired_error(metric, truth, one, over, groups)
+
+
+def cheapest_within_noise(
+    rows: Sequence[RowOutputs], truth: Array, *, metric: str, groups: Sequence[str] | None = None
+) -> int:
+    """Return the cheapest of the rows that lie within one standard error of the best; of equal costs the better one.
+
+    Breiman, Friedman, Olshen and Stone's rule (1984, "Classification and regression trees", 3.4.3), here with the
+    standard error of the paired difference. Asking for 95% certainty before any cost is paid would, with the hundred
+    pictures that usually decide, keep the cheapest way however much better the others are.
+
+    Args:
+        rows: one set of outputs each, for the same pictures; `cost` in any unit.
+        truth: as `compare_rows` takes it.
+        metric: what decides.
+        groups: what each picture belongs to.
+    """
+    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    values = [sign * score(metric, truth, row.outputs[0]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (-values[i], rows[i].cost))
+    best = order[0]
+    near = [
+        i
+        for i in order
+        if i == best
+        or values[best] - values[i] <= paired_error(metric, truth, rows[best].outputs[0], rows[i].outputs[0], groups)
+    ]
+    return min(near, key=lambda i: rows[i].cost)
+
+
+def beats_chance(metric: str, truth: Array, outputs: Array, *, seed: int = 0) -> bool:
+    """Say whether outputs tell more of the truth than they would of the same truths in another order.
+
+    A permutation test (Ojala and Garriga 2010) at 1%: it holds for every metric, and for classes of any sizes.
+    """
+    generator = np.random.default_rng(seed)
+    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    real = sign * score(metric, truth, outputs)
+    shuffled = [sign * score(metric, truth[generator.permutation(len(truth))], outputs) for _ in range(N_SHUFFLES)]
+    n_as_good = int(np.sum(np.array(shuffled) >= real))
+    return bool((n_as_good + 1) / (N_SHUFFLES + 1) <= CHANCE)

@@ -1,0 +1,172 @@
+"""What an advice asks, and the notebook of what is known so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+from numpy.typing import NDArray
+
+from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
+from unfreeze.backbones import native_size, probe_size
+from unfreeze.cache import ActivationCache
+from unfreeze.comparison.choosing import beats_chance, cheapest_within_noise
+from unfreeze.comparison.probing import Fold
+from unfreeze.comparison.statistics import RowOutputs
+from unfreeze.comparison.ways import Tried, Way, make_way
+from unfreeze.options import seed_of_data
+from unfreeze.records import TrainOptions
+from unfreeze.training.inputs import StudiedData
+from unfreeze.training.progress import Progress, Silent, StepInfo
+from unfreeze.training.settings import architecture_of
+
+__all__ = ["Inquiry", "Notebook", "Quiet", "best_frozen", "rows_of"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inquiry:
+    """What is asked.
+
+    Attributes:
+        data: the pictures that are looked at; the split's test side is empty.
+        n_train: how many train in a whole training.
+        n_held_out: how many validate and test in it.
+        base: the user's settings.
+        given: which of them the user gave.
+        models: the networks.
+        metric: what decides.
+        cache: where activations are kept.
+        deadline: on the monotonic clock.
+    """
+
+    data: StudiedData
+    n_train: int
+    n_held_out: int
+    base: TrainOptions
+    given: frozenset[str]
+    models: tuple[str, ...]
+    metric: str
+    cache: ActivationCache | None
+    deadline: float
+
+    @property
+    def seconds_left(self) -> float:
+        """Return how much of the budget is left."""
+        return self.deadline - time.monotonic()
+
+    def work(self, way: Way) -> float:
+        """Return the multiply-adds of a whole training."""
+        return way.work(n_train=self.n_train, n_held_out=self.n_held_out)
+
+    def sizes_of(self, model: str) -> tuple[int, ...]:
+        """Return the sizes to try: the user's, else the network's own, and the one that heads do better at."""
+        if self.base.size is not None:
+            return (self.base.size,)
+        name = architecture_of(msgspec.structs.replace(self.base, model=model))
+        return tuple(sorted({native_size(name)[0], probe_size(name)}))
+
+    def way(self, name: str, *, frozen: bool = False, **changes: Any) -> Way:
+        """Make a way; see `make_way`."""
+        n_outputs = len(self.data.dataset.outputs)
+        return make_way(name, self.base, self.given, n_outputs=n_outputs, frozen=frozen, **changes)
+
+    def groups(self, indices: Sequence[int]) -> list[str] | None:
+        """Return what each of some pictures belongs to."""
+        groups = self.data.dataset.groups
+        return None if groups is None else [groups[i] for i in indices]
+
+    def truth(self, indices: Sequence[int]) -> Array:
+        """Return the targets of some pictures."""
+        found: Array = self.data.dataset.targets[list(indices)]
+        return found
+
+
+@dataclass
+class Notebook:
+    """What is known so far.
+
+    Attributes:
+        folds: what judged heads on vectors.
+        probes: each frozen network at each size.
+        domain: each network.
+        tried: the ways, those on vectors first.
+        skipped: the ways that were not tried or failed, with why.
+        notes: what the user should know.
+        finished: whether nothing was left out for want of time.
+    """
+
+    folds: tuple[Fold, ...] = ()
+    probes: list[ProbeRecord] = field(default_factory=list)
+    domain: list[DomainRecord] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+    skipped: list[WayRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    finished: bool = False
+
+    def note(self, text: str) -> None:
+        """Keep what the user should know, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    @property
+    def pool(self) -> tuple[int, ...]:
+        """The pictures that judge heads on vectors."""
+        return tuple(sorted(index for fold in self.folds for index in fold.held))
+
+    @property
+    def frozen(self) -> list[Tried]:
+        """The ways on vectors."""
+        return [each for each in self.tried if each.way.frozen]
+
+    @property
+    def live(self) -> list[Tried]:
+        """The trainings."""
+        return [each for each in self.tried if not each.way.frozen]
+
+
+def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool] | None:
+    """Return the way on vectors to take, and whether the best of them beats chance; None where none was tried.
+
+    The cheapest within one standard error of the best out of fold; where not even the best beats chance, the cheapest.
+    """
+    frozen = notebook.frozen
+    if not frozen:
+        return None
+    truth, groups = inquiry.truth(notebook.pool), inquiry.groups(notebook.pool)
+    best = frozen[cheapest_within_noise(rows_of(frozen, side="folds"), truth, metric=inquiry.metric, groups=groups)]
+    assert best.folds is not None
+    if beats_chance(inquiry.metric, truth, best.folds, seed=seed_of_data(inquiry.base)):
+        return best, True
+    return min(frozen, key=lambda each: each.record.work), False
+
+
+def rows_of(tried: Sequence[Tried], *, side: Literal["folds", "val"]) -> list[RowOutputs]:
+    """Return ways as rows that can be compared."""
+    return [
+        RowOutputs(name=f"{number}", outputs=(getattr(each, side),), cost=each.record.work)
+        for number, each in enumerate(tried)
+    ]
+
+
+class Quiet(Silent):
+    """Hands on how far a pass or a training is; its stages, phases and epochs are not worth a line.
+
+    Args:
+        progress: who is told.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def prefix(self, n: int, total: int) -> None:
+        """Hand on a count."""
+        self._progress.prefix(n, total)
+
+    def step(self, info: StepInfo) -> None:
+        """Hand on a step."""
+        self._progress.step(info)

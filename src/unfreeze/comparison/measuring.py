@@ -1,0 +1,117 @@
+"""What an advice measures, in the order of what it costs: passes and heads on vectors, then short real trainings.
+
+Successive halving (Jamieson and Talwalkar 2016): all ways on vectors, which cost next to nothing; of those that
+unfreeze, each a third of the epochs; the better half of these all epochs. What is known at any moment stands in the
+notebook, so that a budget's end or an interrupt loses only what is under way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unfreeze.advice_records import DomainRecord
+from unfreeze.comparison.domain import domain_shift, domain_words
+from unfreeze.comparison.frozen_ways import Judge, probe_depths, try_frozen_ways
+from unfreeze.comparison.halving import try_trainings
+from unfreeze.comparison.inquiry import Inquiry, Notebook, Quiet, best_frozen
+from unfreeze.comparison.probing import folds_of
+from unfreeze.comparison.ways import HEAD_RATES
+from unfreeze.errors import InterruptedRunError, UnfreezeError
+from unfreeze.options import seed_of_data
+from unfreeze.training.interrupts import Interrupt
+from unfreeze.training.progress import Progress
+from unfreeze.training.vectors import DepthVectors, read_depths
+
+__all__ = ["measure"]
+
+
+def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> None:
+    """Measure until all is known or an end is asked for; what is found is in the notebook.
+
+    Raises:
+        InterruptedRunError: an end was asked for by a signal or by the deadline.
+        UnfreezeError: the first network cannot be loaded.
+    """
+    notebook.folds = folds_of(inquiry.data, seed=seed_of_data(inquiry.base))
+    complete = _measure_frozen(inquiry, notebook, interrupt, progress)
+    best = best_frozen(inquiry, notebook)
+    if best is not None:
+        complete = try_trainings(inquiry, notebook, best[0], interrupt=interrupt, progress=progress) and complete
+    notebook.finished = complete
+
+
+def _measure_frozen(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> bool:
+    """Measure every network at every size, all networks at their own size first; return whether all were."""
+    jobs = [(model, size) for model in inquiry.models for size in inquiry.sizes_of(model)]
+    jobs.sort(key=lambda job: inquiry.sizes_of(job[0]).index(job[1]))
+    complete = True
+    for model, size in jobs:
+        needed = _pass_seconds(notebook, model, size)
+        if needed is not None and needed > inquiry.seconds_left:
+            notebook.note(
+                f"{model} at {size} px was not looked at: that needs about {needed:.0f} s more. Give a larger --budget."
+            )
+            complete = False
+            continue
+        progress.stage(f"Looking at the pictures by {model} at {size} px, all depths")
+        _measure_size(inquiry, notebook, (model, size), interrupt=interrupt, progress=progress)
+    return complete
+
+
+def _pass_seconds(notebook: Notebook, model: str, size: int) -> float | None:
+    """Estimate a pass from the one at another size, in proportion to the number of pixels."""
+    known = [probe for probe in notebook.probes if probe.model == model]
+    return known[-1].seconds * (size / known[-1].size) ** 2 if known else None
+
+
+def _measure_size(
+    inquiry: Inquiry, notebook: Notebook, job: tuple[str, int], *, interrupt: Interrupt, progress: Progress
+) -> None:
+    """Read one network's vectors at one size, and try all on them; the network's domain with its first size."""
+    model, size = job
+
+    def check() -> None:
+        if interrupt.asked:
+            raise InterruptedRunError("An end was asked for.")
+
+    joined = inquiry.way("head2toe", strategy="head2toe", model=model, size=size, frozen=True)
+    vectors = read_depths(
+        inquiry.data, joined.options, plan=joined.plan, cache=inquiry.cache, progress=Quiet(progress), check=check
+    )
+    judge = Judge(vectors, notebook.folds, metric=inquiry.metric, seed=seed_of_data(inquiry.base), check=check)
+    ways = []
+    for name, changes in _heads():
+        try:
+            ways.append(inquiry.way(name, strategy="head", model=model, size=size, frozen=True, **changes))
+        except UnfreezeError as error:  # the user's settings do not allow it
+            notebook.note(f"{name} was left out: {error}")
+    # Of equal figures and costs the first is taken: the plainest.
+    notebook.tried += try_frozen_ways(judge, [*ways, joined], work=inquiry.work)
+    notebook.probes.append(probe_depths(judge, model=model, size=size))
+    if model not in {record.model for record in notebook.domain}:
+        notebook.domain.append(_domain(inquiry, vectors, model, judge))
+
+
+def _domain(inquiry: Inquiry, vectors: DepthVectors, model: str, judge: Judge) -> DomainRecord:
+    """Measure how unlike its pretraining pictures some of the training pictures are to a network."""
+    split = inquiry.data.split
+    indices = np.random.default_rng(judge.seed).permutation(split.train).tolist()
+    found = domain_shift(
+        vectors.setup.network, inquiry.data.dataset, indices, memory=inquiry.data.memory, check=judge.check
+    )
+    if isinstance(found, str):
+        return DomainRecord(model=model, reason=found)
+    return DomainRecord(
+        model=model,
+        shift=found.shift,
+        variance_ratio=found.variance_ratio,
+        stages=found.stages,
+        n_images=found.n_images,
+        words=domain_words(found.shift),
+    )
+
+
+def _heads() -> list[tuple[str, dict[str, object]]]:
+    """Return the heads on the final features: by L-BFGS, and by AdamW at each rate."""
+    by_rate = [(f"head, rate {lr:g}", {"lr": lr, "solver": "adamw"}) for lr in HEAD_RATES]
+    return [("head, L-BFGS", {"solver": "lbfgs"}), *by_rate]

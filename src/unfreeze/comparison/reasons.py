@@ -1,0 +1,215 @@
+"""Why, in plain words: each reason with its numbers and the paper that it leans on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord
+from unfreeze.backbones import FEATURES
+from unfreeze.comparison.concluding import Conclusion
+from unfreeze.comparison.frozen_ways import ALL_DEPTHS
+from unfreeze.comparison.inquiry import Inquiry, Notebook
+from unfreeze.metrics import HIGHER_IS_BETTER, is_better
+from unfreeze.records import Interval
+
+__all__ = ["reasons_for"]
+
+BREIMAN = 'Breiman et al. 1984, "Classification and regression trees"'
+YOSINSKI = 'Yosinski et al. 2014, "How transferable are features in deep neural networks?"'
+EVCI = 'Evci et al. 2022, "Head2Toe"'
+KUMAR = 'Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution"'
+TOUVRON = 'Touvron et al. 2019, "Fixing the train-test resolution discrepancy"'
+LI = 'Li et al. 2016, "Revisiting batch normalization for practical domain adaptation"'
+YOU = 'You et al. 2021, "LogME"; Kornblith et al. 2019, "Do better ImageNet models transfer better?"'
+OJALA = 'Ojala and Garriga 2010, "Permutation tests for studying classifier performance"'
+
+KORNBLITH = 'Kornblith et al. 2019, "Do better ImageNet models transfer better?"'
+BONETT = 'Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions"'
+
+IMBALANCED = 5  # times
+UNBOUNDED = frozenset({"mae", "rmse", "log_loss", "r2"})
+Evidence = dict[str, float | int | str | None]
+
+
+def reasons_for(
+    inquiry: Inquiry, notebook: Notebook, conclusion: Conclusion, evidence: AdviceEvidence
+) -> Iterator[Reason]:
+    """Yield the reasons of a conclusion, what decided first."""
+    yield _choice(conclusion, inquiry.metric)
+    yield _data(evidence.facts, inquiry)
+    if conclusion.tried is None:
+        return
+    options = conclusion.way.options
+    for probe in notebook.probes:
+        if (probe.model, probe.size) == (options.model, conclusion.way.size):
+            yield _depth(probe)
+    yield from _size(conclusion, inquiry.metric)
+    yield from _unfreezing(conclusion, inquiry.metric)
+    yield from (_domain(domain) for domain in notebook.domain if domain.model == options.model)
+    if len(inquiry.models) > 1:
+        yield _models(notebook, inquiry.metric)
+
+
+def _choice(conclusion: Conclusion, metric: str) -> Reason:
+    name, expected = conclusion.way.name, conclusion.expected
+    if conclusion.tried is None:
+        return Reason(
+            text="Nothing could be measured within the budget. This is what train does untold, a cheap way that "
+            "usually works, and no finding about these pictures: give a larger --budget.",
+            evidence={},
+            reference=KORNBLITH,
+        )
+    evidence: Evidence = {
+        metric: expected.value, "low": expected.low, "high": expected.high, "n_images": expected.n_images
+    }  # fmt: skip
+    if not conclusion.learned:
+        return Reason(
+            text="Nothing that was tried predicts these labels better than chance does, so no way can be told from "
+            f"another, and the cheapest is taken: {name}. Look at the labels, or collect more pictures, first.",
+            evidence=evidence,
+            reference=OJALA,
+        )
+    if conclusion.can_tell:
+        text = f"Of all ways within one standard error of the best, {name} costs least."
+    else:
+        text = (
+            f"These pictures cannot tell {name} from any other way that was tried; it costs least of those within one "
+            "standard error of the best. Take it as a cheap beginning, not as a finding."
+        )
+    return Reason(text=text, evidence=evidence, reference=BREIMAN)
+
+
+def _data(facts: Facts, inquiry: Inquiry) -> Reason:
+    kind = {"classification": "classes", "multilabel": "labels", "regression": "targets"}[inquiry.data.dataset.task]
+    text = f"{facts.n_train} pictures train, {facts.n_val} validate, {facts.n_classes} {kind}."
+    if facts.smallest is not None:
+        text += f" The rarest has {facts.smallest} training pictures"
+        unequal = facts.imbalance is not None and facts.imbalance >= IMBALANCED
+        text += f", the most frequent {facts.imbalance:.0f} times as many (see --balance)." if unequal else "."
+    if facts.tellable is not None:
+        text += (
+            f" {facts.n_val} pictures cannot part two good networks that differ by less than about "
+            f"{100 * facts.tellable:.0f} points"
+        )
+        judged = facts.n_judging > facts.n_val
+        text += f", so heads on vectors are judged out of fold, on {facts.n_judging}." if judged else "."
+    evidence: Evidence = {
+        "n_train": facts.n_train, "n_val": facts.n_val, "n_judging": facts.n_judging,
+        "smallest": facts.smallest, "imbalance": facts.imbalance, "tellable": facts.tellable,
+    }  # fmt: skip
+    return Reason(text=text, evidence=evidence, reference=BONETT)
+
+
+def _depth(probe: ProbeRecord) -> Reason:
+    by_name = {depth.depth: depth for depth in probe.depths}
+    features, joined, best = by_name[FEATURES], by_name[ALL_DEPTHS], by_name[probe.best_depth]
+    if best is features:
+        where = (
+            ", and no single stage does better beyond noise: what was pretrained serves these pictures up to the top"
+        )
+    else:
+        where = f", on {best.depth} alone {_value(best.linear)}: the best single depth lies below the top"
+    gained = joined.gain is not None and joined.gain_error is not None and joined.gain > joined.gain_error
+    more = "a gain beyond noise" if gained else "no gain beyond noise"
+    return Reason(
+        text=f"At {probe.size} px a linear head on the final features reaches {_value(features.linear)}{where}. "
+        f"All depths together reach {_value(joined.linear)}, {more}.",
+        evidence={depth.depth: depth.linear.value for depth in probe.depths},
+        reference=f"{YOSINSKI}; {EVCI}",
+    )
+
+
+def _size(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
+    best: dict[int, WayRecord] = {}
+    for way in conclusion.ways:
+        if way.model == conclusion.way.options.model and way.folds is not None:
+            held = best.get(way.size)
+            if held is None or _better(metric, way.folds, held.folds):
+                best[way.size] = way
+    if len(best) < 2:  # noqa: PLR2004 - nothing to compare
+        return
+    sizes = sorted(best)
+    listed = " and ".join(f"{_value(best[size].folds)} at {size} px ({best[size].name})" for size in sizes)
+    yield Reason(
+        text=f"By input size the best heads on vectors reach {listed}. The larger costs "
+        f"{(sizes[-1] / sizes[0]) ** 2:.1f} times as much, in training and in every prediction.",
+        evidence={f"{size} px": _known(best[size].folds) for size in sizes},
+        reference=TOUVRON,
+    )
+
+
+def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
+    trained = [way for way in conclusion.ways if not way.frozen and way.gain is not None]
+    skipped = [f"{way.name} ({way.why})" for way in conclusion.ways if way.status != "done"]
+    left_out = f" Without a result: {', '.join(skipped)}." if skipped else ""
+    if not trained or conclusion.frozen is None:
+        if skipped:
+            yield Reason(text=f"Nothing was trained for real to its end.{left_out}", evidence={})
+        return
+    best = max(trained, key=lambda way: way.gain or 0.0)
+    assert best.gain is not None
+    assert best.gain_error is not None
+    noise = _amount(metric, best.gain_error)
+    reading = "more than noise" if best.gain > best.gain_error else "no gain beyond noise, and not worth its cost"
+    direction = "better" if best.gain >= 0 else "worse"
+    epochs = "1 epoch" if best.epochs == 1 else f"{best.epochs} epochs"
+    yield Reason(
+        text=f"Of the trainings that were tried, {best.name} ({epochs}) did best: on validation "
+        f"{_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
+        f"with a standard error of {noise}. That is {reading}.{left_out}",
+        evidence={
+            **{f"gain of {way.name}, {way.epochs} epochs": way.gain for way in trained},
+            "standard error": best.gain_error,
+        },
+        reference=KUMAR,
+    )
+
+
+def _domain(domain: DomainRecord) -> Reason:
+    if domain.shift is None or domain.variance_ratio is None:
+        text = f"How like the pretraining pictures of {domain.model} these are is not known: {domain.reason}."
+        return Reason(text=text, evidence={})
+    return Reason(
+        text=f"To {domain.model} these pictures are {domain.words} its pretraining pictures: at its BatchNorm "
+        f"layers a channel's mean lies {domain.shift:.2f} stored standard deviations from the stored mean, and its "
+        f"variance is {domain.variance_ratio:.2f} times the stored one.",
+        evidence={"shift": domain.shift, "variance_ratio": domain.variance_ratio, **domain.stages},
+        reference=LI,
+    )
+
+
+def _models(notebook: Notebook, metric: str) -> Reason:
+    best: dict[str, ProbeRecord] = {}
+    for probe in notebook.probes:
+        held = best.get(probe.model)
+        if held is None or _better(metric, probe.depths[-1].linear, held.depths[-1].linear):
+            best[probe.model] = probe
+    sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
+    ranked = sorted(best.values(), key=lambda probe: sign * (_known(probe.depths[-1].linear) or 0.0))
+    listed = "; ".join(
+        f"{probe.model} {_value(probe.depths[-1].linear)} at {probe.size} px (LogME {probe.log_me:.3f})"
+        for probe in ranked
+    )
+    return Reason(
+        text=f"The networks by a linear head on all depths: {listed}.",
+        evidence={probe.model: _known(probe.depths[-1].linear) for probe in ranked},
+        reference=YOU,
+    )
+
+
+def _better(metric: str, one: Interval, other: Interval | None) -> bool:
+    return one.value is not None and is_better(metric, one.value, _known(other))
+
+
+def _known(found: Interval | None) -> float | None:
+    return None if found is None else found.value
+
+
+def _value(found: Interval | None) -> str:
+    value = _known(found)
+    return "no figure" if value is None else f"{value:.3f}"
+
+
+def _amount(metric: str, value: float) -> str:
+    """Return a difference as people say it: points of a metric in 0..1, else in its unit."""
+    return f"{value:.3g}" if metric in UNBOUNDED else f"{100 * value:.1f} points"

@@ -1,0 +1,78 @@
+"""`unfreeze advise` as a user runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import unfreeze as uf
+from unfreeze.cli.advice import verdict_of
+
+
+def test_an_advice_ends_with_the_command_that_trains(
+    unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = (*tiny, "--epochs", "2", "--seed", "3")
+    outcome = unfreeze("advise", pets, *options, "--budget", "30s", "--out", tmp_path / "a")
+    assert outcome.code == 0
+    last = outcome.out.strip().splitlines()[-1]
+    command = f"unfreeze train {pets} --plan {tmp_path / 'a'}/plan.toml --no-pretrained --seed 3"
+    assert last == f"Next:   {command}"
+    assert outcome.out.count("← take this") == 1
+    for part in ("all depths", "head2toe", "stages:1", "out of fold", "Why:", "one standard error"):
+        assert part in outcome.out
+    trained = unfreeze(*command.split()[1:], "--out", tmp_path / "run", "--json")
+    assert trained.code == 0
+    assert uf.load(tmp_path / "run").record.config.seed == 3
+
+
+def test_json_is_advice_json_and_where_it_is(
+    unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    outcome = unfreeze("advise", pets, *tiny, "--budget", "0.001s", "--out", tmp_path / "a", "--json")
+    assert outcome.code == 0
+    assert outcome.json["advice"] == str(tmp_path / "a")
+    assert outcome.json["status"] == "stopped"
+    assert outcome.json["next"] == outcome.json["command"]
+    assert outcome.json["expected"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--budget", "never"), "--budget must be a time"),
+        (("--lr", "0.1"), "--lr contradicts advise"),
+        (("--strategy", "full"), "--strategy contradicts advise"),
+        (("--models", "vgg16,vgg16"), "--model contradicts --models"),
+        (("--metric", "mae"), "mae"),
+    ],
+)
+def test_the_users_errors_end_with_2(
+    unfreeze: Callable[..., Any],
+    pets: Path,
+    tiny: tuple[str, ...],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    expected: str,
+) -> None:
+    outcome = unfreeze("advise", pets, *tiny, *arguments, "--out", tmp_path / "a")
+    assert outcome.code == 2
+    assert expected in outcome.err
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_verdict_admits_what_cannot_be_told(pets: Path, tmp_path: Path) -> None:
+    record = uf.advise(
+        pets, model="test_efficientnet", pretrained=False, size=32, budget=0.001, out=tmp_path / "a"
+    ).record
+    assert "nothing was measured" in verdict_of(record)
+    expected = msgspec.structs.replace(record.expected, value=0.9, low=0.8, high=0.95, judged_on="validation")
+    known = msgspec.structs.replace(record, expected=expected)
+    assert verdict_of(known).startswith("Cannot tell; take the cheapest")
+    assert verdict_of(msgspec.structs.replace(known, can_tell=True)).startswith("Take ")
+    chance = msgspec.structs.replace(known.evidence, learned=False)
+    assert verdict_of(msgspec.structs.replace(known, evidence=chance)).startswith("Nothing learns these labels")

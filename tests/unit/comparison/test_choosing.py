@@ -1,0 +1,67 @@
+"""The one-standard-error rule, and whether anything was learned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unfreeze.comparison.choosing import beats_chance, cheapest_within_noise, gain_of, paired_error
+from unfreeze.comparison.statistics import RowOutputs
+
+TRUTH = np.tile([0, 1], 100)
+
+
+def answers(n_wrong: int, *, first: int = 0) -> np.ndarray:
+    """Outputs of a classifier that is wrong on some pictures, from the given one on."""
+    guess = TRUTH.copy()
+    guess[first : first + n_wrong] = 1 - guess[first : first + n_wrong]
+    return np.eye(2)[guess]
+
+
+def row(name: str, outputs: np.ndarray, cost: float) -> RowOutputs:
+    return RowOutputs(name=name, outputs=(outputs,), cost=cost)
+
+
+def test_a_dearer_way_is_taken_only_for_more_than_one_standard_error() -> None:
+    cheap, little, much = answers(40), answers(38, first=4), answers(10)
+    rows = [row("cheap", cheap, 1.0), row("little", little, 5.0)]
+    assert cheapest_within_noise(rows, TRUTH, metric="accuracy") == 0
+    assert cheapest_within_noise([*rows, row("much", much, 9.0)], TRUTH, metric="accuracy") == 2
+
+
+def test_of_equal_costs_the_better_is_taken() -> None:
+    rows = [row("a", answers(40), 1.0), row("b", answers(38, first=4), 1.0)]
+    assert cheapest_within_noise(rows, TRUTH, metric="accuracy") == 1
+
+
+def test_the_error_of_a_difference_is_that_of_the_pictures_that_part_the_two() -> None:
+    one, other = answers(20), answers(20, first=10)  # 10 + 10 pictures part them, of 200; 2 are supposed
+    assert paired_error("accuracy", TRUTH, one, other) == pytest.approx(np.sqrt(22) / 200, rel=0.02)
+    assert paired_error("accuracy", TRUTH, one, one) == 0
+    groups = [str(i // 10) for i in range(200)]  # each ten err together
+    assert paired_error("accuracy", TRUTH, one, other, groups) > 2 * paired_error("accuracy", TRUTH, one, other)
+
+
+def test_one_picture_is_no_difference_and_three_are() -> None:
+    for n_fewer, taken in ((1, 0), (3, 1)):
+        rows = [row("cheap", answers(20), 1.0), row("dear", answers(20 - n_fewer), 5.0)]
+        assert cheapest_within_noise(rows, TRUTH, metric="accuracy") == taken
+
+
+def test_a_gain_is_what_is_better_also_of_errors() -> None:
+    truth = np.linspace(0, 1, 50)
+    gain, _ = gain_of("mae", truth, truth + 0.1, truth + 0.3)
+    assert gain == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_answers_do_not_beat_chance_and_good_ones_do(seed: int) -> None:
+    random = np.random.default_rng(seed).dirichlet(np.ones(2), len(TRUTH))
+    assert not beats_chance("balanced_accuracy", TRUTH, random)
+    assert beats_chance("balanced_accuracy", TRUTH, answers(60))
+
+
+def test_a_constant_does_not_beat_chance() -> None:
+    truth = np.random.default_rng(0).normal(size=60)
+    assert not beats_chance("mae", truth, np.zeros(60))
+    assert beats_chance("mae", truth, truth + 0.3)
