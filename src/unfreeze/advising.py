@@ -51,7 +51,7 @@ class Advice:
 
     def train(self, *, out: str | Path | None = None, progress: Progress | None = None) -> Run:
         """Train as advised, on the same pictures with the same settings."""
-        from unfreeze.comparison import ADVISED
+        from unfreeze.advice import ADVISED
 
         record = self.record
         kept = {name: getattr(record.config, name) for name in record.given if name not in ADVISED}
@@ -87,7 +87,7 @@ def advise(
         >>> advice = advise("photos/", budget="2m")  # doctest: +SKIP
         >>> advice.command, advice.reasons[0].text  # doctest: +SKIP
     """
-    from unfreeze.comparison import DEFAULT_BUDGET, advise_data
+    from unfreeze.advice import DEFAULT_BUDGET, advise_data
     from unfreeze.training import Silent
 
     changes = checked_names(options)

@@ -285,7 +285,7 @@ def _advised(
         InterruptedRunError: Ctrl-C; the advice as far as it was known is kept, and nothing is trained.
         UnfreezeError: see `advise_data`, and a run directory that cannot be one.
     """
-    from unfreeze.comparison import ADVISED, advise_data
+    from unfreeze.advice import ADVISED, advise_data
     from unfreeze.training import next_directory
     from unfreeze.training.directory import out_problem
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from unfreeze.advice.domain import domain_shift, domain_words
+from unfreeze.advice.frozen_ways import Judge, probe_depths, try_frozen_ways
+from unfreeze.advice.halving import try_trainings
+from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet, best_frozen
+from unfreeze.advice.probing import folds_of
+from unfreeze.advice.ways import HEAD_RATES
 from unfreeze.advice_records import DomainRecord
-from unfreeze.comparison.domain import domain_shift, domain_words
-from unfreeze.comparison.frozen_ways import Judge, probe_depths, try_frozen_ways
-from unfreeze.comparison.halving import try_trainings
-from unfreeze.comparison.inquiry import Inquiry, Notebook, Quiet, best_frozen
-from unfreeze.comparison.probing import folds_of
-from unfreeze.comparison.ways import HEAD_RATES
 from unfreeze.errors import InterruptedRunError, UnfreezeError
 from unfreeze.options import seed_of_data
 from unfreeze.training.interrupts import Interrupt

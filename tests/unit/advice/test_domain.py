@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from unfreeze.advice.domain import DomainShift, domain_shift, domain_words
 from unfreeze.backbones import Network, load_network
-from unfreeze.comparison.domain import DomainShift, domain_shift, domain_words
 from unfreeze.data import Dataset, batches, open_dataset
 
 

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.advice_records import DepthRecord, ProbeRecord, WayRecord
-from unfreeze.backbones import FEATURES
-from unfreeze.comparison.choosing import gain_of
-from unfreeze.comparison.probing import (
+from unfreeze.advice.choosing import gain_of
+from unfreeze.advice.probing import (
     Fold,
     linear_probe,
     neighbour_probe,
     rate_probe,
     read_outputs,
 )
-from unfreeze.comparison.transferability import h_score, log_me, shrinkage_of
-from unfreeze.comparison.ways import Tried, Way
+from unfreeze.advice.transferability import h_score, log_me, shrinkage_of
+from unfreeze.advice.ways import Tried, Way
+from unfreeze.advice_records import DepthRecord, ProbeRecord, WayRecord
+from unfreeze.backbones import FEATURES
 from unfreeze.metrics import evaluate_metric, is_better, number_groups, score
 from unfreeze.records import Interval
 from unfreeze.training.executing import loop_settings

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import msgspec
 from numpy.typing import NDArray
 
+from unfreeze.advice.choosing import beats_chance, cheapest_within_noise
+from unfreeze.advice.probing import Fold
+from unfreeze.advice.ways import Tried, Way, make_way
 from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
 from unfreeze.backbones import native_size, probe_size
 from unfreeze.cache import ActivationCache
-from unfreeze.comparison.choosing import beats_chance, cheapest_within_noise
-from unfreeze.comparison.probing import Fold
 from unfreeze.comparison.statistics import RowOutputs
-from unfreeze.comparison.ways import Tried, Way, make_way
 from unfreeze.options import seed_of_data
 from unfreeze.records import TrainOptions
 from unfreeze.training.inputs import StudiedData

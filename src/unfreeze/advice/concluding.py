@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, gain_of
+from unfreeze.advice.inquiry import Inquiry, Notebook, best_frozen, rows_of
+from unfreeze.advice.ways import Tried, Way
 from unfreeze.advice_records import Expected, Facts, WayRecord
-from unfreeze.comparison.choosing import beats_chance, cheapest_within_noise, gain_of
-from unfreeze.comparison.inquiry import Inquiry, Notebook, best_frozen, rows_of
 from unfreeze.comparison.statistics import Verdict, compare_rows
-from unfreeze.comparison.ways import Tried, Way
 from unfreeze.errors import ConfigError
 from unfreeze.metrics import HIGHER_IS_BETTER
 from unfreeze.options import seed_of_data

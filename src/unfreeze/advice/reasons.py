@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unfreeze.advice.concluding import Conclusion
+from unfreeze.advice.frozen_ways import ALL_DEPTHS
+from unfreeze.advice.inquiry import Inquiry, Notebook
 from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord
 from unfreeze.backbones import FEATURES
-from unfreeze.comparison.concluding import Conclusion
-from unfreeze.comparison.frozen_ways import ALL_DEPTHS
-from unfreeze.comparison.inquiry import Inquiry, Notebook
 from unfreeze.metrics import HIGHER_IS_BETTER, is_better
 from unfreeze.records import Interval
 

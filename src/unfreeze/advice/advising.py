@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from unfreeze.advice.concluding import Conclusion, conclude, facts_of
+from unfreeze.advice.inquiry import Inquiry, Notebook
+from unfreeze.advice.measuring import measure
+from unfreeze.advice.reasons import reasons_for
 from unfreeze.advice_records import ADVICE_FILE, PLAN_FILE, AdviceEvidence, AdviceRecord
 from unfreeze.backbones import input_spec
 from unfreeze.cache import ActivationCache
-from unfreeze.comparison.concluding import Conclusion, conclude, facts_of
-from unfreeze.comparison.inquiry import Inquiry, Notebook
-from unfreeze.comparison.measuring import measure
-from unfreeze.comparison.reasons import reasons_for
 from unfreeze.errors import InterruptedRunError, UnfreezeError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
 from unfreeze.options import check_options, flag, option_problems, seed_of_data

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from unfreeze.advice.choosing import gain_of
+from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet
+from unfreeze.advice.probing import read_outputs
+from unfreeze.advice.ways import HIDDEN, Tried, Way, first_epochs
 from unfreeze.advice_records import WayRecord
-from unfreeze.comparison.choosing import gain_of
-from unfreeze.comparison.inquiry import Inquiry, Notebook, Quiet
-from unfreeze.comparison.probing import read_outputs
-from unfreeze.comparison.ways import HIDDEN, Tried, Way, first_epochs
 from unfreeze.comparison.work import estimate_seconds
 from unfreeze.errors import InterruptedRunError, UnfreezeError
 from unfreeze.metrics import evaluate_metric, is_better, number_groups

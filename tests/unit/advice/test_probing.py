@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from unfreeze.advice.probing import Fold, linear_probe, neighbour_probe, read_outputs
 from unfreeze.backbones import load_network
-from unfreeze.comparison.probing import Fold, linear_probe, neighbour_probe, read_outputs
 from unfreeze.metrics import score
 from unfreeze.records import ModelRecord, TaskName
 from unfreeze.training.loss import loss_function

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unfreeze.comparison.transferability import h_score, log_me, shrinkage_of
+from unfreeze.advice.transferability import h_score, log_me, shrinkage_of
 
 
 def drawn(n: int, d: int, *, seed: int = 0, n_classes: int = 3, apart: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

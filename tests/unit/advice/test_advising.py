@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import unfreeze as uf
-from unfreeze.comparison import advise_data
+from unfreeze.advice import advise_data
 from unfreeze.errors import ConfigError, InterruptedRunError, UnfreezeError
 from unfreeze.records import TrainOptions
 from unfreeze.training import Silent

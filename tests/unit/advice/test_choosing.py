@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unfreeze.comparison.choosing import beats_chance, cheapest_within_noise, gain_of, paired_error
+from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, gain_of, paired_error
 from unfreeze.comparison.statistics import RowOutputs
 
 TRUTH = np.tile([0, 1], 100)
