@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.comparison.statistics import RowOutputs
-from unfreeze.metrics import HIGHER_IS_BETTER, number_groups, picture_influence, score
+from unfreeze.metrics import HIGHER_IS_BETTER, heaviest_mistake, number_groups, picture_influence, score
 
 __all__ = ["beats_chance", "cheapest_within_noise", "gain_of", "paired_error"]
 
@@ -31,7 +31,8 @@ def paired_error(metric: str, truth: Array, one: Array, other: Array, groups: Se
     by_group = apart if clusters is None else np.bincount(clusters, weights=apart)
     squares = by_group**2
     total = float(squares.sum())
-    usual = float(np.sum(squares**2)) / total if total > 0 else 0.0
+    heaviest = max(heaviest_mistake(metric, truth, outputs) for outputs in (one, other))
+    usual = float(np.sum(squares**2)) / total if total > 0 else heaviest**2
     return float(np.sqrt(total + 2 * usual))
 
 

@@ -123,9 +123,8 @@ def try_frozen_ways(judge: Judge, ways: Sequence[Way], *, work: Callable[[Way], 
     split_is_fold = tuple(judge.folds) == (judge.split,)
     tried = []
     by_rate = [way for way in ways if way.plan.phases[0].solver == "adamw"]
-    for group in (by_rate, *([way] for way in ways if way not in by_rate)):
-        if not group:
-            continue
+    groups = [by_rate if way in by_rate else [way] for way in ways if way not in by_rate[1:]]
+    for group in groups:
         began = time.monotonic()
         folds = _outputs(judge, group, judge.folds)
         val = folds if split_is_fold else _outputs(judge, group, (judge.split,))
