@@ -202,7 +202,7 @@ def test_seeds_of_a_head_on_a_pretrained_network_are_trained_at_once(image_folde
 @pytest.mark.slow
 def test_nothing_is_kept_without_a_cache(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c", cache=False)
-    assert {path.name for path in found.path.iterdir()} == {"best", "compare.json", "runs"}
+    assert {path.name for path in found.path.iterdir()} == {"best", "compare.json", "report.html", "runs"}
 
 
 @pytest.mark.parametrize(
