@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 help:
 	@echo "make demo       fine-tune on real pictures in the three classic ways (a few minutes)"
 	@echo "make test       all tests"
-	@echo "make test-fast  the tests that take less than about a second each"
+	@echo "make test-fast  the tests that take less than about half a second each"
 	@echo "make lint       ruff, mypy, import-linter"
 	@echo "make check      lint and all tests: what continuous integration runs"
 	@echo "make format     let ruff format and mend what it can"

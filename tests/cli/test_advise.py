@@ -13,6 +13,7 @@ import unfreeze as uf
 from unfreeze.cli.advice import verdict_of
 
 
+@pytest.mark.slow
 def test_an_advice_ends_with_the_command_that_trains(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_predict_and_evaluate_show_prediction_sets(
     assert "set_size" in shown
 
 
+@pytest.mark.slow
 def test_predict_writes_the_interval_of_a_value(
     unfreeze: Callable[..., Any], make_image_table: Callable[..., Path], tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_predict_passes_over_what_it_cannot_read(
     assert "None of the pictures can be read" in alone.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -41,6 +41,7 @@ def test_the_leaderboard_shows_the_test_figure_once(
     assert "2/2  full, seed 0: balanced_accuracy" in outcome.err
 
 
+@pytest.mark.slow
 def test_json_is_compare_json_and_where_it_is(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_training_of_the_grid_is_one_line() -> None:
     assert "failed: The loss became nan." in result_text(failed)
 
 
+@pytest.mark.slow
 def test_the_reading_says_what_to_take_and_what_is_missing(found: uf.Comparison) -> None:
     import msgspec
 
@@ -113,6 +115,7 @@ def test_the_reading_says_what_to_take_and_what_is_missing(found: uf.Comparison)
     )
 
 
+@pytest.mark.slow
 def test_a_comparison_ends_with_its_report_which_links_to_those_of_its_runs(
     unfreeze: Callable[..., Any], found: uf.Comparison, tmp_path: Path
 ) -> None:

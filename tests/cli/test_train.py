@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_training_ends_with_metric_confusions_time_and_the_next_command(
     unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...]
 ) -> None:
@@ -90,6 +91,7 @@ def test_resume_needs_a_run(unfreeze: Callable[..., Any], pets: Path) -> None:
     assert "--out" in done.err
 
 
+@pytest.mark.slow
 def test_a_run_that_is_there_is_not_overwritten(
     unfreeze: Callable[..., Any], pets: Path, finished: Path, tiny: tuple[str, ...]
 ) -> None:

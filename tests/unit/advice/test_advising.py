@@ -46,6 +46,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, make_picture: Callable[..., 
     return advised(data, root / "a")
 
 
+@pytest.mark.slow
 def test_an_advice_holds_what_scripts_read(found: uf.Advice) -> None:
     raw = json.loads((found.path / "advice.json").read_text())
     assert {"strategy", "plan", "command", "expected", "reasons", "evidence"} <= set(raw)
@@ -94,6 +95,7 @@ def test_the_command_trains_what_was_advised(found: uf.Advice, tmp_path: Path) -
         assert run.record.cache.hit_ratio == pytest.approx(0.85, abs=0.05), "all but the test pictures"
 
 
+@pytest.mark.slow
 def test_labels_by_chance_are_called_so_and_the_cheapest_way_is_taken(tmp_path: Path) -> None:
     data = folder(tmp_path / "chance", lambda label, index: noise(1000 * label + index))
     record = advised(data, tmp_path / "a").record
@@ -138,6 +140,7 @@ class Interrupting(Silent):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_what_is_known(image_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError, match=r"what was known by then is in"):
         advised(image_folder, tmp_path / "a", progress=Interrupting())
@@ -147,6 +150,7 @@ def test_an_interrupt_leaves_what_is_known(image_folder: Path, tmp_path: Path) -
     assert left.expected.value is not None
 
 
+@pytest.mark.slow
 def test_several_networks_are_ranked(image_folder: Path, tmp_path: Path) -> None:
     models = ["test_resnet", "test_efficientnet"]
     options = {name: value for name, value in TINY.items() if name != "model"}
@@ -171,6 +175,7 @@ def test_everything_wrong_is_said_at_once(image_folder: Path, tmp_path: Path) ->
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_no_test_picture_is_looked_at(image_folder: Path, tmp_path: Path) -> None:
     class Counting(Silent):
         def __init__(self) -> None:
@@ -189,6 +194,7 @@ def test_no_test_picture_is_looked_at(image_folder: Path, tmp_path: Path) -> Non
     assert counts["test"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_labels_and_values_are_advised_on_too(task: str, make_image_table: Callable[..., Path], tmp_path: Path) -> None:
     columns: dict[str, list[Any]] = (
@@ -206,6 +212,7 @@ def test_labels_and_values_are_advised_on_too(task: str, make_image_table: Calla
     assert "--target" in record.command
 
 
+@pytest.mark.slow
 def test_strategy_auto_trains_by_the_advice_and_says_why(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -282,6 +282,7 @@ def test_bias_corrected_cramers_v() -> None:
 # -- real pictures
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 def test_trap_17_the_channel_mode_of_the_brain_scans_predicts_their_class() -> None:
     dataset = open_dataset(SHARED / "brain_mri")

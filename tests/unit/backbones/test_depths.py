@@ -84,6 +84,7 @@ def test_the_pooled_values_are_those_of_the_stages_maps(
     torch.testing.assert_close(joined[:, start : start + expected.shape[1]], expected)
 
 
+@pytest.mark.slow
 def test_parameters_keep_their_names_and_layers_their_groups() -> None:
     joined, alone = make("resnet18"), make("resnet18", features="last")
     assert [name for name, _ in joined.named_parameters()] == [name for name, _ in alone.named_parameters()]
@@ -143,6 +144,7 @@ def test_trap_14_the_hash_tells_which_depths_are_read() -> None:
     assert frozen_split(joined).weights_hash == frozen_split(alone).weights_hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "swin_tiny_patch4_window7_224"])
 def test_columns_say_which_part_of_the_vector_is_which_depths(name: str) -> None:
     network, alone = make(name), make(name, features="last")

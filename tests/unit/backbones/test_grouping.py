@@ -41,6 +41,7 @@ def assert_partition(layers: Layers, model: nn.Module) -> None:
     assert len(layers.parameters) == len(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIC)
 def test_layer_groups_partition_the_parameters(name: str) -> None:
     with torch.device("meta"):
@@ -77,12 +78,14 @@ def test_both_readings_of_the_last_20_on_resnet50() -> None:
     assert layers.select("last:20") == layers.select(["layer4", "head"])
 
 
+@pytest.mark.slow
 def test_efficientnet_is_named_by_its_blocks() -> None:
     layers = model_layers("tf_efficientnet_lite0")
     assert [stage.name for stage in layers.stages] == ["stem", *(f"blocks.{i}" for i in range(7)), "head"]
     assert layers.group_of("conv_head").name == "blocks.6.0"
 
 
+@pytest.mark.slow
 def test_swin_groups_its_downsampling_with_the_block_behind_it() -> None:
     layers = model_layers("swin_tiny_patch4_window7_224")
     assert [stage.name for stage in layers.stages] == ["stem", *(f"layers.{i}" for i in range(4)), "head"]
@@ -132,6 +135,7 @@ def test_weight_decay_spares_biases_norms_tokens_and_tables() -> None:
     assert decays["backbone.blocks.0.attn.qkv.weight"]
 
 
+@pytest.mark.slow
 def test_distances_are_timms_layer_decay_exponents_on_vit() -> None:
     with torch.device("meta"):
         model = timm.create_model("vit_tiny_patch16_224", num_classes=3)

@@ -41,6 +41,7 @@ def test_layers_without_weights_are_those_of_the_loaded_network(name: str, hidde
     assert model_layers(name, size=64, hidden=hidden, n_outputs=2) == load(name, size=64, hidden=hidden).layers
 
 
+@pytest.mark.slow
 def test_the_size_is_native_unless_told() -> None:
     assert load("tf_efficientnet_lite1").spec.size == (240, 240)
     assert load("resnet18", size=96).spec.size == (96, 96)
@@ -61,6 +62,7 @@ def test_a_size_that_a_network_cannot_take_is_an_error(name: str, size: int) -> 
         model_layers(name, size=size)
 
 
+@pytest.mark.slow
 def test_random_weights_depend_on_the_seed_alone() -> None:
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -83,6 +85,7 @@ def test_all_wrong_settings_are_reported_together() -> None:
         load("resnet18", prior_shift=[0.0])
 
 
+@pytest.mark.slow
 def test_a_runs_weights_bring_its_head_if_it_means_the_same(tmp_path: Path) -> None:
     run = load("resnet18", seed=9, size=64)
     save_network(run, tmp_path)

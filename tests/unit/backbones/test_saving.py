@@ -24,6 +24,7 @@ def restored(directory: Path) -> Network:
     return rebuild(read_json(directory / "model.json", ModelRecord), directory / "model.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "vit_tiny_patch16_224", "vgg11"])
 @pytest.mark.parametrize("hidden", [None, 16])
 def test_a_rebuilt_network_gives_the_same_bits(
@@ -54,6 +55,7 @@ def test_contiguous_weights_stay_contiguous(tmp_path: Path) -> None:
     assert restored(tmp_path).backbone.conv_stem.weight.is_contiguous()
 
 
+@pytest.mark.slow
 def test_files_are_written_whole_over_older_ones(tmp_path: Path) -> None:
     save_network(small(seed=1), tmp_path)
     network = small(seed=2)

@@ -89,6 +89,7 @@ def test_tensors_in_another_order_are_not_guessed(tmp_path: Path) -> None:
         load(saved(tmp_path / "w.pt", renamed))
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_an_error_that_names_tensors(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"unexpected: layer1\.2\.conv1\.weight, .* and \d+ more"):
         load(saved(tmp_path / "deeper.pt", donor("resnet34").state_dict()))

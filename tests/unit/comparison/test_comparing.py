@@ -125,6 +125,7 @@ def test_what_was_killed_before_its_first_checkpoint_begins_anew(image_folder: P
     assert [row.val for row in again.rows] == [row.val for row in found.rows]
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_told_and_the_others_go_on(image_folder: Path, tmp_path: Path) -> None:
     plan = tmp_path / "wild.toml"
     plan.write_text('version = 1\n[[phase]]\nname = "all"\nepochs = 1\ntrain = "all"\nlr = 1e30\n')
@@ -244,6 +245,7 @@ def test_folds_beyond_the_smallest_class_are_an_error(make_image_folder: Callabl
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_a_directory_belongs_to_one_comparison(
     image_folder: Path, make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -264,6 +266,7 @@ def test_a_directory_belongs_to_one_comparison(
         uf.compare(out=out, resume=True)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_another_version_is_refused(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c", strategies="head", epochs=1)
     file = found.path / "compare.json"

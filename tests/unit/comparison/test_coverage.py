@@ -114,6 +114,7 @@ def test_pictures_in_groups_are_covered_by_group() -> None:
     assert share_covered(blind, [true_value(1.2)] * 3)[0] < value
 
 
+@pytest.mark.slow
 def test_a_clearly_worse_row_among_five_is_found() -> None:
     sets = compared(classifiers([2.0] * 4 + [1.2], n_seeds=1), 200, n_sets=100)
     assert np.mean([rows[-1].verdict == "worse" for rows in sets]) >= 0.95

@@ -182,6 +182,7 @@ def test_every_pair_within_four_bits_is_found_through_the_bands() -> None:
         assert near_duplicates(made_up([phash, other])) == ((0, 1),)
 
 
+@pytest.mark.slow
 def test_copies_in_the_brain_scans_are_found_and_are_few() -> None:
     root = Path(__file__).parents[4] / "shared" / "data" / "brain_mri"
     if not root.is_dir():

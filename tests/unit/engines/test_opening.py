@@ -236,6 +236,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said_and_harms_nothing(
     assert "could not be stored" in note
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch.compile's own parts
 def test_what_cannot_be_compiled_runs_eagerly_with_a_note(
     make_pictures: Callable[[int], Tensor], cpu: torch.device

@@ -91,6 +91,7 @@ def test_trap_01_frozen_norm_layers_have_no_gradient_and_infer_again_after_every
     assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "affine_trains", "statistics_move"),
     [("eval", True, False), ("train", True, True), ("frozen", False, False)],
@@ -187,6 +188,7 @@ def test_trap_06_all_groups_are_there_from_the_start(
     torch.optim.lr_scheduler.LambdaLR(fresh, lambda _: 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stop", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 5]
 )
@@ -294,6 +296,7 @@ def test_trap_12_a_model_compiled_for_its_phase_has_gradients_where_it_trains(
         assert graded == applied.state.trained_parameters
 
 
+@pytest.mark.slow
 def test_trap_15_tokens_and_tables_train_with_the_layer_group_that_uses_them(
     make_network: Callable[..., Network],
 ) -> None:
@@ -307,6 +310,7 @@ def test_trap_15_tokens_and_tables_train_with_the_layer_group_that_uses_them(
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_one_optimizer_step_advances_adam_once_for_all_rates(
     make_network: Callable[..., Network], train: Callable[..., None], images: torch.Tensor
 ) -> None:

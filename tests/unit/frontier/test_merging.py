@@ -26,6 +26,7 @@ TRAINED = {
 QUICK = ("resnet18", "vit_tiny_patch16_224")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in TRAINED]
 )

@@ -71,6 +71,7 @@ def assert_learns_the_same(network: nn.Module, split: Split, images: Tensor, beg
         assert torch.equal(split_gradients[name], gradient), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "train"), CASES)
 def test_trap_21_every_trained_parameter_gets_the_gradient_it_gets_without_a_split(
     make_network: Callable[[str], Network],
@@ -165,6 +166,7 @@ def test_the_frontier_says_what_the_prefix_gives(
     assert split.frontier[0].name == "backbone_layer3"
 
 
+@pytest.mark.slow
 def test_the_head_alone_is_split_off_without_opening_the_backbone(
     make_network: Callable[[str], Network], begin_phase: Callable[..., None], make_images: Callable[..., Tensor]
 ) -> None:
@@ -175,6 +177,7 @@ def test_the_head_alone_is_split_off_without_opening_the_backbone(
     assert {n for n, _ in split.suffix.named_parameters()} == {"head.0.weight", "head.0.bias"}
 
 
+@pytest.mark.slow
 def test_trap_15_tables_that_do_not_depend_on_the_image_are_not_at_the_frontier(
     make_network: Callable[[str], Network], make_images: Callable[..., Tensor]
 ) -> None:
@@ -198,6 +201,7 @@ def test_trap_22_splitting_again_after_the_phase_changed_follows_it(
         assert_learns_the_same(network, split, images, lambda train=train: begin_phase(network, "head", train))
 
 
+@pytest.mark.slow
 def test_trap_13_a_frozen_part_whose_dropout_runs_is_not_computed_once(
     make_network: Callable[[str], Network], begin_phase: Callable[..., None], make_images: Callable[..., Tensor]
 ) -> None:

@@ -38,6 +38,7 @@ def values(metrics: Any) -> dict[str, float]:
     return {name: interval.value for name, interval in metrics.items()}
 
 
+@pytest.mark.slow
 def test_an_overconfident_network_is_calibrated_and_says_so(overconfident: uf.Run) -> None:
     done = overconfident.record.calibration
     assert done is not None
@@ -57,6 +58,7 @@ def test_an_overconfident_network_is_calibrated_and_says_so(overconfident: uf.Ru
     assert "the pictures on which the best epoch was chosen" in methods
 
 
+@pytest.mark.slow
 def test_the_temperature_is_kept_and_applied_again_to_the_last_bit(overconfident: uf.Run) -> None:
     again = uf.load(overconfident.path)
     model, done = again.model, again.record.calibration
@@ -74,6 +76,7 @@ def test_the_temperature_is_kept_and_applied_again_to_the_last_bit(overconfident
     assert shown == table.shown(table.predicted)
 
 
+@pytest.mark.slow
 def test_evaluating_applies_temperature_and_sets(overconfident: uf.Run) -> None:
     table = Path(overconfident.record.data.path)
     found = overconfident.evaluate(table)  # its split column leaves the test side alone
@@ -82,6 +85,7 @@ def test_evaluating_applies_temperature_and_sets(overconfident: uf.Run) -> None:
     assert {"coverage", "set_size"} <= found.metrics.keys()
 
 
+@pytest.mark.slow
 def test_sets_hold_the_prediction_and_what_evaluation_counted(overconfident: uf.Run) -> None:
     root = Path(overconfident.record.data.path).parent
     table = read_predictions(
@@ -99,6 +103,7 @@ def test_sets_hold_the_prediction_and_what_evaluation_counted(overconfident: uf.
         assert list(members) == sorted(members, key=lambda name: -each.scores[name])
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_was_calibration_loads_and_predicts_as_it_did(overconfident: uf.Run) -> None:
     root = Path(overconfident.record.data.path).parent
     pictures = [root / "images" / f"{i:03d}.png" for i in range(4)]
@@ -122,6 +127,7 @@ def test_a_run_from_before_there_was_calibration_loads_and_predicts_as_it_did(ov
     assert "Probabilities were not calibrated afterwards" in run.report().with_name("methods.txt").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "multilabel"])
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 20.0])
 def test_a_temperature_never_changes_a_decision(overconfident: uf.Run, task: Any, temperature: float) -> None:
@@ -137,6 +143,7 @@ def test_a_temperature_never_changes_a_decision(overconfident: uf.Run, task: Any
     assert torch.equal(output_scores(close, hot), squash(close / temperature + shift))
 
 
+@pytest.mark.slow
 def test_labels_share_one_temperature(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     columns: dict[str, Any] = {name: rng.integers(0, 2, len(SIDES)) for name in ("red", "striped")}

@@ -30,6 +30,7 @@ def evidence(run: uf.Run) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text()) for path in (run.path / "evidence").glob("*.json")}
 
 
+@pytest.mark.slow
 def test_a_head_leaves_pictures_heat_maps_findings_and_suspects_of_all_sides(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -48,6 +49,7 @@ def test_a_head_leaves_pictures_heat_maps_findings_and_suspects_of_all_sides(
     assert "Labels to look at" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_where_all_layers_train_training_pictures_are_not_judged_and_that_is_said(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -57,6 +59,7 @@ def test_where_all_layers_train_training_pictures_are_not_judged_and_that_is_sai
     assert any("Training pictures are not judged" in note for note in suspects["notes"])
 
 
+@pytest.mark.slow
 def test_a_regression_has_no_suspects_and_says_why(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
     run = uf.train(
         make_image_table({"label": [i % 13 + 0.5 for i in range(40)]}),
@@ -86,6 +89,7 @@ def test_a_check_looks_at_the_features_that_a_head_left_in_the_cache(
     assert without.notes[-1] == "The cache was not looked at."
 
 
+@pytest.mark.slow
 def test_without_cleanlab_a_training_ends_well_and_says_what_is_missing(
     make_image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +99,7 @@ def test_without_cleanlab_a_training_ends_well_and_says_what_is_missing(
     assert "unfreeze[evidence]" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_labels_are_judged_only_where_asked_and_the_report_says_how(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", strategy="head", cache=False, **TINY)
     (note,) = evidence(run)["suspects"]["notes"]

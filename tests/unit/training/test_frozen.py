@@ -48,6 +48,7 @@ def test_trap_01_frozen_weights_and_buffers_are_bit_identical_after_training(
     assert not torch.equal(before["head.0.weight"], after["head.0.weight"])
 
 
+@pytest.mark.slow
 def test_trap_02_a_linear_probe_leaves_every_norm_statistic_alone(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(
         image_folder, out=tmp_path / "run", model="test_resnet", pretrained=False, size=32, strategy="head", epochs=3

@@ -66,6 +66,7 @@ def history_of(run: uf.Run) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_the_run_says_which_strength_was_chosen(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", **FITTED)
     history, (phase,) = history_of(run), run.record.phases
@@ -155,6 +156,7 @@ def test_what_is_read_from_pictures_is_fitted_as_what_was_computed_ahead(image_f
     assert head_of("pictures") == pytest.approx(ahead, abs=float(5e-3 * np.abs(ahead).max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "changes"),
     [

@@ -139,6 +139,7 @@ def history_of(run: uf.Run) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in read_jsonl(run.path / "history.jsonl")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -195,6 +196,7 @@ def bits_of(network: Network) -> list[bytes]:
     return [value.numpy().tobytes() for value in snapshot(network).values()]
 
 
+@pytest.mark.slow
 def test_after_a_test_the_network_is_bit_for_bit_what_it_was_also_when_it_is_given_up(
     sweep: tuple[Network, Callable[..., RangeTest | None]],
 ) -> None:
@@ -244,6 +246,7 @@ class InterruptedAt(Silent):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 0], ids=["in training", "in the range test"])
 def test_resuming_follows_the_rate_that_was_found(image_folder: Path, tmp_path: Path, step: int) -> None:
     settings = {**SETTINGS, "strategy": "layerwise", "epochs": 1, "lr": "auto"}
@@ -288,6 +291,7 @@ def test_a_rate_to_be_found_contradicts_what_has_none_or_says_its_own(image_fold
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_in_a_comparison_each_training_finds_its_own_rate(image_folder: Path, tmp_path: Path) -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != "strategy"}
     found = uf.compare(image_folder, strategies=["head"], seeds=2, lr="auto", out=tmp_path / "grid", **settings)

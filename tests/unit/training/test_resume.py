@@ -52,6 +52,7 @@ def history_of(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in read_jsonl(run / "history.jsonl")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "number"),
     [

@@ -32,6 +32,7 @@ class Recording(Silent):
         self.lrs.append(info.lr)
 
 
+@pytest.mark.slow
 def test_a_run_directory_describes_itself(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", strategy="gradual", epochs=3, **TINY)
     names = {path.name for path in run.path.iterdir()}
@@ -65,6 +66,7 @@ def test_layers_json_tells_each_phase_what_trained_and_how_far_it_moved(image_fo
     assert trained[0] < trained[1] < trained[2]
 
 
+@pytest.mark.slow
 def test_trap_20_the_best_epoch_is_chosen_on_validation_and_reported_on_test(
     image_folder: Path, tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_predict_reports_what_it_cannot_read_and_goes_on(image_folder: Path, tmp
         run.predict(["nowhere/*.jpg"])
 
 
+@pytest.mark.slow
 def test_evaluate_on_other_pictures_and_warn_of_those_seen(
     image_folder: Path, make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -121,6 +124,7 @@ def test_evaluate_on_other_pictures_and_warn_of_those_seen(
         run.evaluate(strange)
 
 
+@pytest.mark.slow
 def test_regression_in_units_with_several_targets(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     columns = {"weight": generator.normal(500, 100, 24).round(2), "length": generator.normal(3, 1, 24).round(3)}
@@ -132,6 +136,7 @@ def test_regression_in_units_with_several_targets(make_image_table: Callable[...
     assert 100 < found.scores["weight"] < 900, "in units, not standardised"
 
 
+@pytest.mark.slow
 def test_multilabel(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
     labels = [[i % 2, (i // 2) % 2] for i in range(32)]
     table = make_image_table({"red": [a for a, _ in labels], "striped": [b for _, b in labels]})
@@ -141,6 +146,7 @@ def test_multilabel(make_image_table: Callable[..., Path], tmp_path: Path) -> No
     assert isinstance(run.predict([table.parent / "images" / "003.png"])[0].prediction, tuple)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balance", ["weights", "sampling"])
 def test_balancing_trains_and_keeps_natural_probabilities(
     make_image_folder: Callable[..., Path], tmp_path: Path, balance: str
@@ -151,6 +157,7 @@ def test_balancing_trains_and_keeps_natural_probabilities(
     assert run.model.record.prior_shift[0] > run.model.record.prior_shift[1]
 
 
+@pytest.mark.slow
 def test_early_stop_ends_a_phase_and_the_next_begins_at_its_best(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", strategy="stages:1", epochs=20, patience=1, lr=1e-6, **TINY)
     assert any(phase.epochs_run < phase.epochs_planned for phase in run.record.phases)
@@ -167,6 +174,7 @@ def test_a_run_can_be_continued_by_another(image_folder: Path, tmp_path: Path) -
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("backbone."))
 
 
+@pytest.mark.slow
 def test_a_plan_file_is_followed(image_folder: Path, tmp_path: Path) -> None:
     plan = uf.plan_for("test_resnet", strategy="stages:1", epochs=3, size=32)
     (tmp_path / "plan.toml").write_text(plan.to_toml())
@@ -197,6 +205,7 @@ def test_a_plan_file_and_other_settings_that_are_wrong_are_reported_together(
         assert problem in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_time_of_a_training_covers_the_waiting_for_pictures(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", epochs=3, **{**TINY, "augment": "standard"})
     timing = run.record.timing
@@ -207,6 +216,7 @@ def test_the_time_of_a_training_covers_the_waiting_for_pictures(image_folder: Pa
     )
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_recorded_as_failed_with_its_reason(image_folder: Path, tmp_path: Path) -> None:
     class Vanishing(Silent):
         def phase(self, info: PhaseInfo) -> None:
@@ -241,6 +251,7 @@ def test_a_strategy_without_time_to_unfreeze_and_a_training_that_diverged_say_so
     assert not any("diverged" in note for note in short.record.notes)
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_evaluation_can_be_resumed(image_folder: Path, tmp_path: Path) -> None:
     class Impatient(Silent):
         def stage(self, text: str) -> None:
@@ -260,6 +271,7 @@ def test_one_process_may_train_in_one_precision_after_another(image_folder: Path
         assert uf.train(image_folder, out=out, epochs=1, precision=precision, **TINY).record.precision == precision
 
 
+@pytest.mark.slow
 def test_metrics_of_probabilities_on_validation_are_natural_ones_after_balancing(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -344,6 +356,7 @@ def test_trap_19_refuses_data_that_cannot_be_learned_before_weights_load(
     refused(tmp_path, tmp_path / "empty", DataError, "picture", **options)
 
 
+@pytest.mark.slow
 def test_refuses_unreadable_pictures_unless_told_to_skip_them(image_folder: Path, tmp_path: Path) -> None:
     (image_folder / "cat" / "broken.png").write_bytes(b"\x89PNG but no more")
     refused(tmp_path, image_folder, DataError, r"broken\.png")
@@ -356,6 +369,7 @@ def test_refuses_a_metric_that_the_task_lacks(image_folder: Path, tmp_path: Path
     refused(tmp_path, image_folder, ConfigError, "mae", metric="mae")
 
 
+@pytest.mark.slow
 def test_16_bit_pictures_keep_their_range_with_the_model(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for label, level in (("dark", 1000), ("light", 3000)):
