@@ -94,7 +94,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cache: bool = True  # keep what frozen layers give on disk
     cache_dir: str | None = None
     skip_unreadable: bool = False
-    check_labels: bool = False  # judge labels when the training ends; see docs/adr/0017
+    check_labels: bool = False  # judge labels when the training ends; see docs/adr/0016
 
 
 class WeightsRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ __all__ = ["MIN_PROBED", "N_FOLDS", "cross_validated"]
 N_FOLDS = 5
 MIN_PROBED = 50  # pictures; with fewer a fold is learned from too little to contradict a label
 N_COMPONENTS = 128  # of the features' principal ones: a probe of seconds becomes one of hundredths, as good
-STRENGTH = 0.03  # inverse of the L2 penalty, for features of mean square norm N_COMPONENTS; see docs/adr/0017
+STRENGTH = 0.03  # inverse of the L2 penalty, for features of mean square norm N_COMPONENTS; see docs/adr/0016
 
 
 def cross_validated(

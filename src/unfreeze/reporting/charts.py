@@ -1,4 +1,4 @@
-"""The charts of a run's report, drawn as SVG: they need no script, follow light and dark, and print (docs/adr/0017)."""
+"""The charts of a run's report, drawn as SVG: they need no script, follow light and dark, and print (docs/adr/0016)."""
 
 from __future__ import annotations
 
