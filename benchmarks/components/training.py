@@ -32,20 +32,17 @@ SUFFIXES = ((MODEL, "from:blocks.6", 11.0), (MODEL, "from:blocks.4", 2.0), ("res
 @part
 def cached_vectors(room: Room) -> list[Reading]:
     """30 head epochs on 5,000 cached vectors at batch 64 take less than 1 s."""
-    import numpy as np
-
-    from unfreeze.data import Dataset
-
-    n = N_VECTORS + N_HELD_OUT
-    targets = np.random.default_rng(0).integers(0, N_CLASSES, n)
-    names = tuple(map(str, range(N_CLASSES)))
-    files = tuple(f"{number}.png" for number in range(n))  # never opened
-    dataset = Dataset(root=room.folder, files=files, task="classification", outputs=names, targets=targets)
-    settings = _settings(range(N_VECTORS), range(N_VECTORS, n), batch_size=64)
+    dataset = _random_dataset(room)
+    settings = _settings(range(N_VECTORS), range(N_VECTORS, len(dataset)), batch_size=64)
 
     def train(out: Path) -> None:
         _train(
-            (MODEL, "head"), dataset, settings, lambda x, _: _VectorFeeder(x, settings, targets), out=out, n_epochs=30
+            (MODEL, "head"),
+            dataset,
+            settings,
+            lambda x, _: _VectorFeeder(x, settings, dataset.targets),
+            out=out,
+            n_epochs=30,
         )
 
     outs = [room.folder / f"vectors-{repeat}" for repeat in range(room.n_repeats)]
@@ -64,28 +61,24 @@ def many_heads(room: Room) -> list[Reading]:
     import torch
 
     from unfreeze.backbones import load_network, make_head
-    from unfreeze.data import Dataset
     from unfreeze.training.loss import loss_function
     from unfreeze.training.many_heads import HeadStart, Vectors, train_heads
 
-    n = N_VECTORS + N_HELD_OUT
-    targets = np.random.default_rng(0).integers(0, N_CLASSES, n)
-    names = tuple(map(str, range(N_CLASSES)))
-    files = tuple(f"{number}.png" for number in range(n))  # never opened
-    dataset = Dataset(root=room.folder, files=files, task="classification", outputs=names, targets=targets)
-    settings = _settings(range(N_VECTORS), range(N_VECTORS, n), batch_size=32)
-    record = load_network(MODEL, task="classification", outputs=names, pretrained=False).record
+    dataset = _random_dataset(room)
+    settings = _settings(range(N_VECTORS), range(N_VECTORS, len(dataset)), batch_size=32)
+    record = load_network(MODEL, task="classification", outputs=dataset.outputs, pretrained=False).record
     width = 1280
 
     def alone(out: Path) -> float:
         _train(
-            (MODEL, "head"), dataset, settings, lambda x, _: _VectorFeeder(x, settings, targets), out=out,
+            (MODEL, "head"), dataset, settings, lambda x, _: _VectorFeeder(x, settings, dataset.targets), out=out,
             n_epochs=N_HEAD_EPOCHS,
         )  # fmt: skip
         return sum(_epoch_seconds(out))  # without the network and the checkpoints, which heads at once have once
 
     vectors = Vectors(
-        rows=torch.from_numpy(np.random.default_rng(1).standard_normal((n, width), dtype=np.float32)), targets=targets
+        rows=torch.from_numpy(np.random.default_rng(1).standard_normal((len(dataset), width), dtype=np.float32)),
+        targets=dataset.targets,
     )
     starts = []
     for number in range(N_HEADS):
@@ -177,6 +170,22 @@ class _VectorFeeder:
     def final(self) -> Feed:
         """Return that feed again."""
         return self.last
+
+
+def _random_dataset(room: Room) -> Dataset:
+    """Return a data set of random classes, whose files do not exist."""
+    import numpy as np
+
+    from unfreeze.data import Dataset
+
+    n = N_VECTORS + N_HELD_OUT
+    return Dataset(
+        root=room.folder,
+        files=tuple(f"{number}.png" for number in range(n)),
+        task="classification",
+        outputs=tuple(map(str, range(N_CLASSES))),
+        targets=np.random.default_rng(0).integers(0, N_CLASSES, n),
+    )
 
 
 def _settings(train: Any, val: Any, *, batch_size: int) -> LoopSettings:

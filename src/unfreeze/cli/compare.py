@@ -1,12 +1,12 @@
 """`unfreeze compare`: several ways on the same pictures, and which of them can be told apart."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 from cyclopts import Group, Parameter
 
 from unfreeze.cli.answer import Answer
-from unfreeze.cli.flags import OUTPUT, JsonFlag, TrainFlags, WholeNumber, options_from
+from unfreeze.cli.flags import OUTPUT, DataArgument, JsonFlag, TrainFlags, WholeNumber, options_from
 from unfreeze.errors import ConfigError
 from unfreeze.options import split_names
 
@@ -15,45 +15,42 @@ __all__ = ["compare_command"]
 COMPARED = Group("What is compared", sort_key=1)
 
 
-def compare_command(
-    data: Annotated[
-        Path | None,
-        Parameter(
-            help="A folder with one folder of pictures per class, or a CSV or Parquet table with a file column.",
-            show_default=False,
-        ),
-    ] = None,
-    /,
-    *,
+class GridFlags(TypedDict, total=False):
+    """What is compared, judged on what, and for how long."""
+
     strategies: Annotated[
-        str | None,
+        str,
         Parameter(group=COMPARED, help="Names or selectors, with commas between. [default: head,gradual,layerwise]"),
-    ] = None,
-    models: Annotated[
-        str | None, Parameter(group=COMPARED, help="Networks, with commas between. [default: that of --model]")
-    ] = None,
+    ]
+    models: Annotated[str, Parameter(group=COMPARED, help="Networks, with commas between. [default: that of --model]")]
     sizes: Annotated[
-        str | None,
+        str,
         Parameter(
             group=COMPARED,
             help="Heights and widths of the input, px, with commas between. [default: each strategy's own]",
         ),
-    ] = None,
+    ]
     seeds: Annotated[
-        WholeNumber | None,
+        WholeNumber,
         Parameter(group=COMPARED, help="Trainings of each row, which differ in the new head's weights. [default: 1]"),
-    ] = None,
+    ]
     folds: Annotated[
-        WholeNumber | None,
+        WholeNumber,
         Parameter(
             group=COMPARED,
             help="Judge on that many folds of train and validation. [default: on validation alone]",
         ),
-    ] = None,
+    ]
     budget: Annotated[
-        str | None,
-        Parameter(group=COMPARED, help="Stop after this time with what is known, as 90s, 10m or 1h30m."),
-    ] = None,
+        str, Parameter(group=COMPARED, help="Stop after this time with what is known, as 90s, 10m or 1h30m.")
+    ]
+
+
+def compare_command(
+    data: DataArgument = None,
+    /,
+    *,
+    grid: Annotated[GridFlags | None, Parameter(name="*")] = None,
     flags: Annotated[TrainFlags | None, Parameter(name="*")] = None,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="The comparison's directory. [default: runs/DATA-compare-N]")
@@ -76,20 +73,11 @@ def compare_command(
     from unfreeze.cli.grid_progress import watching_grid
     from unfreeze.cli.leaderboard import leaderboard_payload, leaderboard_text
 
+    compared: dict[str, Any] = {**(grid or {}), **options_from(flags or {})}
+    if "sizes" in compared:
+        compared["sizes"] = _pixels(compared["sizes"])
     with watching_grid() as progress:
-        found = uf.compare(
-            data,
-            strategies=strategies,
-            models=models,
-            sizes=None if sizes is None else _pixels(sizes),
-            seeds=seeds,
-            folds=folds,
-            budget=budget,
-            out=out,
-            resume=resume,
-            progress=progress,
-            **options_from(flags or {}),
-        )
+        found = uf.compare(data, out=out, resume=resume, progress=progress, **compared)
     return Answer(as_json=json, payload=leaderboard_payload(found), shown=leaderboard_text(found))
 
 

@@ -14,6 +14,7 @@ from unfreeze.records import TrainOptions
 
 __all__ = [
     "CheckFlags",
+    "DataArgument",
     "DataFlags",
     "JsonFlag",
     "PlanFlags",
@@ -60,6 +61,15 @@ def _rate(_kind: Any, tokens: Sequence[Token]) -> float | str:
 WholeNumber = Annotated[int, Parameter(converter=_whole_number)]
 JsonFlag = Annotated[
     bool, Parameter(name="--json", group=OUTPUT, help="Print one JSON object on stdout.", show_default=False)
+]
+
+
+DataArgument = Annotated[
+    Path | None,
+    Parameter(
+        help="A folder with one folder of pictures per class, or a CSV or Parquet table with a file column.",
+        show_default=False,
+    ),
 ]
 
 

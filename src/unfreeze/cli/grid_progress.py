@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.text import Text
 
-from unfreeze.cli.progress import REFRESHES_PER_SECOND, bar
+from unfreeze.cli.progress import REFRESHES_PER_SECOND, bar, live_or_plain
 from unfreeze.cli.wording import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
+    from rich.live import Live
 
     from unfreeze.comparison import CellInfo, CellResult, ComparisonProgress
     from unfreeze.training import EpochInfo, PhaseInfo, StepInfo
@@ -25,15 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["LiveGridProgress", "PlainGridProgress", "cell_text", "result_text", "watching_grid"]
 
 
-@contextlib.contextmanager
-def watching_grid() -> Iterator[ComparisonProgress]:
-    """Yield what a comparison reports to; a live display is taken down afterwards, whatever happens."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield PlainGridProgress()
-        return
-    with Live(Text("Starting …"), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as live:
-        yield LiveGridProgress(live)
+def watching_grid() -> AbstractContextManager[ComparisonProgress]:
+    """Return what gives what a comparison reports to."""
+    return live_or_plain(LiveGridProgress, PlainGridProgress)
 
 
 def cell_text(info: CellInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -16,25 +16,41 @@ from rich.text import Text
 from unfreeze.cli.wording import count_text, rate_text, time_text
 
 if TYPE_CHECKING:  # training loads torch, and a terminal should say at once that something happens
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from unfreeze.training import EpochInfo, PhaseInfo, Progress, StepInfo
 
-__all__ = ["REFRESHES_PER_SECOND", "LiveProgress", "PlainProgress", "bar", "epoch_text", "phase_text", "watching"]
+__all__ = [
+    "REFRESHES_PER_SECOND",
+    "LiveProgress",
+    "PlainProgress",
+    "bar",
+    "epoch_text",
+    "live_or_plain",
+    "phase_text",
+    "watching",
+]
 
+Shown = TypeVar("Shown")  # what a display is to its caller
 BAR_WIDTH = 30
 REFRESHES_PER_SECOND = 4
 
 
+def watching() -> AbstractContextManager[Progress]:
+    """Return what gives what a training reports to."""
+    return live_or_plain(LiveProgress, PlainProgress)
+
+
 @contextlib.contextmanager
-def watching() -> Iterator[Progress]:
-    """Yield what a training reports to; a live display is taken down afterwards, whatever happens."""
+def live_or_plain(live: Callable[[Live], Shown], plain: Callable[[], Shown]) -> Iterator[Shown]:
+    """Yield a live display on a terminal, which is taken down afterwards, whatever happens; else a plain one."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield PlainProgress()
+        yield plain()
         return
-    with Live(Text("Starting …"), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as live:
-        yield LiveProgress(live)
+    with Live(Text("Starting …"), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as display:
+        yield live(display)
 
 
 def phase_text(info: PhaseInfo) -> str:

@@ -6,19 +6,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer
-from unfreeze.cli.flags import OUTPUT, JsonFlag, TrainFlags, options_from
+from unfreeze.cli.flags import OUTPUT, DataArgument, JsonFlag, TrainFlags, options_from
 
 __all__ = ["train_command"]
 
 
 def train_command(
-    data: Annotated[
-        Path | None,
-        Parameter(
-            help="A folder with one folder of pictures per class, or a CSV or Parquet table with a file column.",
-            show_default=False,
-        ),
-    ] = None,
+    data: DataArgument = None,
     /,
     *,
     flags: Annotated[TrainFlags | None, Parameter(name="*")] = None,

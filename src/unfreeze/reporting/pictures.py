@@ -64,20 +64,25 @@ def _mistake(contents: Contents, each: Mistake) -> Picture:
         said += f", {each.confidence:.0%}"
     elif each.error is not None:
         said += f", off by {each.error:+.4g}"
-    return Picture(
-        each.file, said, each.truth or "nothing", _address(contents, each.thumbnail), _address(contents, each.heat_map),
-        each.explained,
-    )  # fmt: skip
+    return _explained(contents, each, said)
 
 
 def _doubt(contents: Contents, each: Doubt) -> Picture:
     said = f"{each.explained}, {each.confidence:.0%}"
     if each.other is not None and each.other_confidence is not None:
         said += f" or {each.other}, {each.other_confidence:.0%}"
+    return _explained(contents, each, said)
+
+
+def _explained(contents: Contents, each: Mistake | Doubt, said: str) -> Picture:
     return Picture(
-        each.file, said, each.truth or "nothing", _address(contents, each.thumbnail), _address(contents, each.heat_map),
-        each.explained,
-    )  # fmt: skip
+        file=each.file,
+        said=said,
+        truth=each.truth or "nothing",
+        source=_address(contents, each.thumbnail),
+        heat=_address(contents, each.heat_map),
+        explained=each.explained,
+    )
 
 
 def _suspect(contents: Contents, each: Suspect) -> Picture:
