@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from unfreeze.api import Run, checked_names
-from unfreeze.comparison_records import CompareOptions, CompareRecord, RowRecord, read_comparison
+from unfreeze.comparison_records import CompareOptions, CompareRecord, RowRecord, read_comparison, resume_command
 from unfreeze.errors import ConfigError, RunError, raise_together
 from unfreeze.options import flag, parse_budget, split_names
 from unfreeze.records import TrainOptions
@@ -51,8 +51,7 @@ class Comparison:
         """
         if self.record.best is None:
             raise RunError(
-                f'The comparison in "{self.path}" has no best run yet; finish it with: '
-                f"unfreeze compare --resume --out {self.path}"
+                f'The comparison in "{self.path}" has no best run yet; finish it with: {resume_command(self.path)}'
             )
         return Run(self.path / self.record.best)
 

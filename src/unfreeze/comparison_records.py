@@ -5,6 +5,7 @@ Nothing here loads torch, so that reports and other readers start at once.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ __all__ = [
     "ranked_rows",
     "read_comparison",
     "recommended_row",
+    "resume_command",
 ]
 
 COMPARE_FILE = "compare.json"
@@ -107,6 +109,11 @@ class CompareRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     seconds: float = 0.0  # of all processes that have worked on it
     notes: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+
+
+def resume_command(directory: str | Path) -> str:
+    """Return the command that goes on with a comparison, to be pasted into a shell."""
+    return shlex.join(["unfreeze", "compare", "--resume", "--out", str(directory)])
 
 
 def ranked_rows(record: CompareRecord) -> tuple[RowRecord, ...]:

@@ -48,6 +48,12 @@ class _Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The base of all records: keyword-only, immutable, and strict about unknown keys."""
 
 
+class _Versioned(msgspec.Struct, frozen=True):
+    """What of a record is read first."""
+
+    version: int = FORMAT_VERSION
+
+
 class Interval(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A metric's value with its 95% interval; `None` where the data cannot tell."""
 
@@ -276,7 +282,9 @@ def read_json(path: Path, kind: type[Record]) -> Record:
         RunError: the file is missing, is not JSON, or was written by another version.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        content = path.read_bytes()
+        _check_version(path, content, kind)
+        return msgspec.json.decode(content, type=kind)
     except FileNotFoundError:
         raise RunError(f'"{path.parent}" is not a run directory: it has no {path.name}.') from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -284,6 +292,18 @@ def read_json(path: Path, kind: type[Record]) -> Record:
             f'"{path}" cannot be read as {kind.__name__} (version {FORMAT_VERSION}): {error}. '
             "It was written by another version of unfreeze, or edited by hand."
         ) from error
+
+
+def _check_version(path: Path, content: bytes, kind: type) -> None:
+    """Raise if a record that tells its version was written by another than this."""
+    if "version" not in getattr(kind, "__struct_fields__", ()):
+        return
+    version = msgspec.json.decode(content, type=_Versioned).version
+    if version != FORMAT_VERSION:
+        raise RunError(
+            f'"{path}" is of version {version}, but this unfreeze reads version {FORMAT_VERSION}: it was written by '
+            "another one. Read it with that one, or train again."
+        )
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import count_text, time_text
 from unfreeze.comparing import Comparison
-from unfreeze.comparison_records import RowRecord, Spread, ranked_rows, recommended_row
+from unfreeze.comparison_records import RowRecord, Spread, ranked_rows, recommended_row, resume_command
 from unfreeze.records import to_builtins
 from unfreeze.reporting.comparison_verdict import reading
 
@@ -82,7 +82,8 @@ def _spread(spread: Spread, *, signed: bool = False) -> str:
 
 
 def _next_command(found: Comparison) -> str:
-    path = shlex.quote(str(found.path))
     if found.record.status != "done":
-        return f"unfreeze compare --resume --out {path}"
-    return f"unfreeze predict {path}/{found.record.best} PICTURES"
+        return resume_command(found.path)
+    if found.record.best is None:  # no row could be ranked, or the last training failed: the notes say why
+        return shlex.join(["unfreeze", "report", str(found.path)])
+    return f"{shlex.join(['unfreeze', 'predict', str(found.path / found.record.best)])} PICTURES"

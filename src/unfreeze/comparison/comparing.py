@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from unfreeze.backbones import input_spec
 from unfreeze.comparison.grid import cells_of, grid_problems, make_grid
@@ -16,8 +17,9 @@ from unfreeze.comparison.state import State, known_cells
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.working import work_on
 from unfreeze.comparison_records import COMPARE_FILE, CompareOptions, CompareRecord, read_comparison
-from unfreeze.errors import RunError, raise_together
-from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
+from unfreeze.data import Dataset
+from unfreeze.errors import ConfigError, RunError, raise_together
+from unfreeze.metrics import HIGHER_IS_BETTER, check_metric, score
 from unfreeze.options import SAID_BY_PLAN, check_options, option_problems, seed_of_data
 from unfreeze.records import TrainOptions
 from unfreeze.training.directory import discard_lock, environment, next_directory, now, only_one, out_problem
@@ -102,7 +104,8 @@ def resume_comparison(out: Path, *, budget_seconds: float | None = None, progres
     """
     began = time.monotonic()
     record = read_comparison(out)
-    if record.status == "done" and all(cell.status == "done" for cell in record.cells):
+    complete = record.best is not None or record.recommended is None
+    if record.status == "done" and complete and all(cell.status == "done" for cell in record.cells):
         raise RunError(f'The comparison in "{out}" is finished; there is nothing to resume.')
     path = Path(record.data.path)
     study = _study(path, record.options, record.config, given=frozenset(record.given), progress=progress)
@@ -136,7 +139,20 @@ def _study(
     cells = cells_of(grid.rows, options, first_seed=base.seed, work=work)
     folds = options.folds
     splits = () if folds is None else fold_splits(data, n_folds=folds, seed=seed_of_data(base))
-    return Study(grid=grid, data=data, splits=splits, metric=metric, cells=tuple(cells), work=work, options=options)
+    study = Study(grid=grid, data=data, splits=splits, metric=metric, cells=tuple(cells), work=work, options=options)
+    _check_defined(metric, dataset=data.dataset, indices=study.judging)
+    return study
+
+
+def _check_defined(metric: str, *, dataset: Dataset, indices: Sequence[int]) -> None:
+    """Raise before anything trains if the pictures that judge give the metric no value, as auroc on one class."""
+    truth = dataset.targets[np.asarray(indices)]
+    perfect = np.eye(len(dataset.outputs))[truth] if dataset.task == "classification" else truth.astype(np.float64)
+    if np.isnan(score(metric, truth, perfect)):
+        raise ConfigError(
+            f"{metric} has no value on the {len(indices)} pictures that judge, whoever predicts them: not all classes "
+            "or values are among them. Take another --metric, more pictures, or another split."
+        )
 
 
 def _notes(study: Study) -> Iterator[str]:

@@ -18,7 +18,7 @@ from unfreeze.comparison.state import BEST, State, keep_best, known_cells, plain
 from unfreeze.comparison.statistics import RowStatistics
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.work import estimate_seconds
-from unfreeze.comparison_records import RowRecord, Spread
+from unfreeze.comparison_records import RowRecord, Spread, resume_command
 from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, UnfreezeError
 from unfreeze.options import seed_of_data
 from unfreeze.records import RunRecord
@@ -63,7 +63,7 @@ def work_on(study: Study, state: State, *, budget_seconds: float | None, progres
         _rank(study, state)
         state.write(status="interrupted")
         raise InterruptedRunError(
-            f"Interrupted; what is finished is kept. Continue with: {_resume_command(state)}"
+            f"Interrupted; what is finished is kept. Continue with: {resume_command(state.directory)}"
         ) from None
     if temporary is not None and stopped is None:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -145,8 +145,7 @@ def _train_one(
             return False
         raise
     except Exception as error:  # noqa: BLE001 - whatever ends one cell, the others go on
-        reason = str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
-        seconds = time.monotonic() - began
+        reason, seconds = _reason(error), time.monotonic() - began
         state.write_cell(cell, status="failed", error=reason, seconds=round(seconds, 3))
         progress.cell_done(CellResult(cell=info, metric=study.metric, value=None, seconds=seconds, error=reason))
         return True
@@ -163,7 +162,7 @@ def _finished(state: State, cell: Cell, run: RunRecord, *, info: CellInfo, progr
 
 def _write_rows(study: Study, state: State) -> None:
     rows = plain_rows(study.grid.rows, state.record.cells, metric=study.metric, work=study.work)
-    state.write(rows=rows, recommended=None)
+    state.write(rows=rows, recommended=None, best=None)  # of another row, once one more is finished
 
 
 def _rank(study: Study, state: State) -> None:
@@ -229,12 +228,21 @@ def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonP
         progress.stage(f'Training "{row.name}" on train, for {BEST}')
     try:
         train_cell(shared, study.row(row.name), whole, progress=progress)
-    except InterruptedRunError:
+    except (InterruptedRunError, KeyboardInterrupt):
         if _is_over(shared):
             return whole
         raise
+    except Exception as error:  # noqa: BLE001 - whatever ends it, what is finished has been compared
+        note = f'{BEST}/ is missing: the training of "{row.name}" for it failed. {_reason(error)}'
+        state.write(notes=(*state.record.notes, note))
+        progress.note(note)
+        return None
     state.write(best=keep_best(state.directory, whole.directory))
     return None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
 
 
 def _nothing_finished(study: Study, state: State, shared: Shared, stopped: Cell | None) -> str:
@@ -251,9 +259,5 @@ def _nothing_finished(study: Study, state: State, shared: Shared, stopped: Cell 
     more = f", and {left - 1} more of that row" if left > 1 else ""
     return (
         f'The budget ended before any row was finished. The cheapest is "{stopped.row}", {needs}{more}. '
-        f"What was done is kept: {_resume_command(state)} --budget LONGER"
+        f"What was done is kept: {resume_command(state.directory)} --budget LONGER"
     )
-
-
-def _resume_command(state: State) -> str:
-    return f"unfreeze compare --resume --out {state.directory}"

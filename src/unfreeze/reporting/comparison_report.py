@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unfreeze.comparison_records import RowRecord, recommended_row
+from unfreeze.comparison_records import RowRecord, recommended_row, resume_command
 from unfreeze.records import Interval, write_text
 from unfreeze.reporting.comparison_charts import cost_chart, difference_chart, learning_charts
 from unfreeze.reporting.comparison_contents import ComparisonContents, read_comparison_contents
@@ -122,7 +122,7 @@ def _commands(contents: ComparisonContents) -> list[tuple[str, str]]:
     record, directory = contents.record, str(contents.directory)
     found = []
     if record.status != "done":
-        found.append(("Go on with it:", shlex.join(["unfreeze", "compare", "--resume", "--out", directory])))
+        found.append(("Go on with it:", resume_command(directory)))
     found.append(("Compare the same ways again:", compare_command(record)))
     if contents.best is not None and record.recommended is not None:
         again = command(contents.best.record)

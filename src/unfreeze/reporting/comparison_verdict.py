@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
-from unfreeze.comparison_records import CompareRecord, RowRecord, ranked_rows, recommended_row
+from unfreeze.comparison_records import CompareRecord, RowRecord, ranked_rows, recommended_row, resume_command
 from unfreeze.reporting.verdict import SMALL_TEST
 from unfreeze.reporting.wording import count, difference_size, listed
 
@@ -44,7 +43,7 @@ def state_of(record: CompareRecord, directory: Path) -> str:
         "interrupted": "This comparison was interrupted.",
         "stopped": "The budget ended before all was trained.",
     }[record.status]
-    return f"{why} Go on with: {shlex.join(['unfreeze', 'compare', '--resume', '--out', str(directory)])}"
+    return f"{why} Go on with: {resume_command(directory)}"
 
 
 def _choice(record: CompareRecord) -> Iterator[str]:

@@ -99,6 +99,9 @@ def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
     halfway = uf.compare(out=out, resume=True, budget=0.001)
     assert halfway.record.status == "stopped"
     assert halfway.best.record.config.strategy == "head", "a budget's end leaves the best of what is known"
+    with pytest.raises(InterruptedRunError):
+        uf.compare(out=out, resume=True, progress=Recording(interrupt_at=1))
+    assert uf.Comparison(out).record.best is None, "what was best may not be, now that more is known"
     watched = Recording()
     resumed = uf.compare(out=out, resume=True, progress=watched)
     assert [result.cell.row for result in watched.results] == ["full"]
@@ -267,10 +270,45 @@ def test_a_directory_belongs_to_one_comparison(
 
 
 @pytest.mark.slow
+def test_a_last_training_that_fails_leaves_the_comparison_finished_and_can_be_tried_again(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c"
+    with pytest.raises(InterruptedRunError):
+        compared(image_folder, out, strategies="full", folds=2, progress=Recording(interrupt_at=2))
+    (cell, _) = uf.Comparison(out).record.cells
+    in_the_way = out / cell.run.removesuffix("-fold0")
+    in_the_way.write_text("a file where the last run's directory is to be")
+    watched = Recording()
+    found = uf.compare(out=out, resume=True, progress=watched)
+    assert (found.record.status, found.record.recommended, found.record.best) == ("done", "full", None)
+    assert any("best/ is missing" in note for note in watched.notes)
+    assert (out / "report.html").is_file()
+    in_the_way.unlink()
+    assert uf.compare(out=out, resume=True).best.record.status == "done"
+
+
+def test_a_metric_without_a_value_on_what_judges_is_told_before_anything_trains(
+    make_image_table: Callable[..., Path], tmp_path: Path
+) -> None:
+    sides = ["train"] * 12 + ["val"] * 6 + ["test"] * 6
+    labels = ["a", "b"] * 6 + ["a"] * 6 + ["a", "b"] * 3
+    table = make_image_table({"label": labels, "side": sides})
+    with pytest.raises(ConfigError, match="auroc has no value on the 6 pictures that judge"):
+        compared(table, tmp_path / "c", split="side", metric="auroc")
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.slow
 def test_a_comparison_of_another_version_is_refused(image_folder: Path, tmp_path: Path) -> None:
     found = compared(image_folder, tmp_path / "c", strategies="head", epochs=1)
     file = found.path / "compare.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "invented": 1}))
     with pytest.raises(RunError, match="another version of unfreeze, or edited by hand"):
+        uf.Comparison(found.path)
+    content = json.loads(file.read_text())
+    del content["invented"]
+    file.write_text(json.dumps({**content, "version": 99}))
+    with pytest.raises(RunError, match="is of version 99, but this unfreeze reads version 1"):
         uf.Comparison(found.path)
     assert read_json(found.path / "best" / "run.json", dict[str, Any])["status"] == "done"
