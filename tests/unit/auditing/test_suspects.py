@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_a_class_of_one_picture_does_not_stop_a_probe() -> None:
     assert said[0, 2] == 0
     assert (said[:, 3] == 0).all()
     assert N_FOLDS == 5
+
+
+def test_where_a_class_has_one_picture_no_library_speaks_to_the_user() -> None:
+    dataset, features = pictures()
+    targets = np.where((dataset.targets == 2) & (np.arange(N) != 2), 0, dataset.targets)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        label_suspects(replace(dataset, targets=targets), range(N), np.eye(3)[targets] * 0.7 + 0.1)
+    assert not [each for each in heard if issubclass(each.category, UserWarning)]
 
 
 def test_labels_and_leaks_are_told_from_features() -> None:
