@@ -15,6 +15,7 @@ from unfreeze.errors import RunError
 
 __all__ = [
     "FORMAT_VERSION",
+    "AugmentName",
     "CacheRecord",
     "CalibrationRecord",
     "ConformalRecord",
@@ -41,6 +42,7 @@ __all__ = [
 FORMAT_VERSION = 1
 TaskName = Literal["classification", "multilabel", "regression"]
 FeatureSource = Literal["last", "stages"]
+AugmentName = Literal["none", "light", "standard"]
 Record = TypeVar("Record")
 
 
@@ -78,7 +80,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     features: FeatureSource | None = None  # what the head reads; None: as the strategy says, else "last"
     size: int | None = None
     views: int | None = None  # None: a new view in every epoch
-    augment: Literal["none", "light", "standard"] | None = None  # None: see options.phase_augment
+    augment: AugmentName | None = None  # None: see options.phase_augment
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
     target: tuple[str, ...] = ()
     group: str | None = None

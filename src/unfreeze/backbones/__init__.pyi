@@ -4,7 +4,7 @@ from .bundled import BUNDLED
 from .depths import FEATURES, depth_columns
 from .grouping import layers_of
 from .heads import Head, make_head
-from .loading import input_spec, load_network, model_layers
+from .loading import input_spec, load_network, model_layers, run_of
 from .naming import KnownModel, check_model_name, known_models
 from .network import Network
 from .outputs import output_scores
@@ -29,5 +29,6 @@ __all__ = [
     "output_scores",
     "probe_size",
     "rebuild",
+    "run_of",
     "save_network",
 ]

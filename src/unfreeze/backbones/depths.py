@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from unfreeze.backbones.grouping import layers_from
@@ -52,6 +52,8 @@ class JoinDepths:
 
     def __call__(self, _module: nn.Module, _args: Any, output: Tensor) -> Tensor:
         """Return (B, F'), where the backbone alone would give features of length F."""
+        if isinstance(output, fx.Proxy):
+            raise TypeError("its head reads the outputs of all stages")
         pooled = self.collected.pop(threading.get_ident())
         return torch.cat([*(pooled[stage] for stage in self.stages), pool(output)], dim=1)
 

@@ -23,7 +23,7 @@ from unfreeze.errors import ConfigError, raise_together
 from unfreeze.layers import Layers
 from unfreeze.records import FeatureSource, ModelRecord, TaskName, WeightsRecord, read_json
 
-__all__ = ["input_spec", "load_network", "model_layers"]
+__all__ = ["input_spec", "load_network", "model_layers", "run_of"]
 
 Size = int | tuple[int, int] | None
 
@@ -89,7 +89,7 @@ def load_network(
     n_features = count_features(loaded.backbone, name, pixels)
     head = make_head(n_features, n_outputs=len(wanted.outputs), hidden=hidden, seed=seed)
     notes = loaded.notes
-    run = _run_of(weights)
+    run = run_of(weights)
     if run is not None and wanted.has_head_of(read_json(run / MODEL_FILE, ModelRecord)):
         _load_head(head, run / TENSORS_FILE)
         notes = (f'The head of the run "{run}" is kept: it has the same task and outputs.',)
@@ -217,7 +217,7 @@ def _load_backbone(
 ) -> _Loaded:
     """Build a backbone with its weights: a file's or a run's, random, bundled, or timm's."""
     if weights is not None:
-        run = _run_of(weights)
+        run = run_of(weights)
         record = WeightsRecord(kind="file" if run is None else "run", source=str(weights if run is None else run))
         return _from_file(name, size, Path(weights), record)
     if not pretrained:
@@ -238,7 +238,7 @@ def _from_file(name: str, size: tuple[int, int], path: Path, record: WeightsReco
     return _Loaded(backbone, known, notes)
 
 
-def _run_of(weights: str | Path | None) -> Path | None:
+def run_of(weights: str | Path | None) -> Path | None:
     """Return the directory of the run that a weights file belongs to, if it does."""
     if weights is None or Path(weights).name != TENSORS_FILE:
         return None

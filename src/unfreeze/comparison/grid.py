@@ -110,7 +110,7 @@ def make_grid(options: CompareOptions, base: TrainOptions, *, given: frozenset[s
             settings = settled(wanted, said)
             features = settings.features or "last"
             layers = layers_of(architecture_of(settings), settings.size, settings.hidden, features)
-            plan = write_plan(settings, layers)
+            plan = write_plan(settings, layers, given=said)
         except UnfreezeError as error:
             problems[str(error)] = None
             continue

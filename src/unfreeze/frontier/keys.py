@@ -7,6 +7,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from types import ModuleType
 from typing import Any
 
 import timm
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from unfreeze.freezing.hashes import hash_tensors
+from unfreeze.version import __version__
 
 __all__ = ["hash_graph", "hash_weights"]
 
@@ -76,7 +78,10 @@ def _sources(module: nn.Module) -> list[str]:
     parts = [part for part in module.modules() if not isinstance(part, fx.GraphModule)]
     hooks = {hook if inspect.isfunction(hook) else type(hook) for part in parts for hook in _hooks(part)}
     own = {each for each in {*map(type, parts), *hooks} if not each.__module__.startswith(("torch.", "timm."))}
-    return sorted(map(_source, own))
+    # A hook computes by functions of its module; those of unfreeze also by functions of others.
+    modules = {home for each in own & hooks if (home := inspect.getmodule(each)) is not None}
+    versions = [f"unfreeze {__version__}"] if any(each.__module__.startswith("unfreeze.") for each in own) else []
+    return [*sorted(map(_source, own | modules)), *versions]
 
 
 class _Number(str):
@@ -127,7 +132,7 @@ def _qualified(value: Any) -> str:
     return f"{getattr(named, '__module__', '')}.{named.__qualname__}"
 
 
-def _source(each: type | Callable[..., Any]) -> str:
+def _source(each: type | Callable[..., Any] | ModuleType) -> str:
     try:
         return inspect.getsource(each)
     except (OSError, TypeError):  # typed into an interpreter

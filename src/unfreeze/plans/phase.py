@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
+from unfreeze.records import AugmentName, FeatureSource
+
 __all__ = ["NormMode", "Phase", "PhaseOptions", "PlanSettings", "Schedule", "Solver"]
 
 Schedule = Literal["constant", "cosine", "one-cycle"]
@@ -80,6 +82,6 @@ class PlanSettings:
     model: str | None = None
     size: int | None = None
     hidden: int | None = None
-    features: Literal["last", "stages"] | None = None
+    features: FeatureSource | None = None
     views: int | None = None
-    augment: Literal["none", "light", "standard"] | None = None
+    augment: AugmentName | None = None

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tomli_w
 
@@ -15,12 +15,12 @@ from unfreeze.layers import Layers
 from unfreeze.plans.checks import STEP_KEYS, find_problems, without_meaning
 from unfreeze.plans.phase import Phase, PlanSettings
 from unfreeze.plans.plan import Plan
+from unfreeze.records import AugmentName, FeatureSource
 
 __all__ = ["PLAN_VERSION", "format_plan", "read_plan", "read_settings"]
 
 PLAN_VERSION = 1
-AUGMENTS = ("none", "light", "standard")
-FEATURES = ("last", "stages")
+AUGMENTS, FEATURES = get_args(AugmentName), get_args(FeatureSource)
 REQUIRED = tuple(field.name for field in fields(Phase) if field.default is MISSING and field.default_factory is MISSING)
 
 

@@ -113,6 +113,7 @@ class CachedFeeder:
     ) -> None:
         self.network, self.plan, self.data, self.settings = network, plan, data, settings
         self.prefix, self.progress = prefix, progress
+        self.remembers = prefix.cache is not None
         self.use = PrefixUse()
         self.notes: dict[str, None] = {}  # each once, in order
         self._last: Feed | None = None

@@ -7,6 +7,7 @@ kept once and named again in the header. The cursor, a small JSON record, lies i
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -111,7 +112,7 @@ def save_checkpoint(path: Path, cursor: Cursor, sections: Sections) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     kept, aliases = _without_repeats(sections)
     header = {
-        "cursor": msgspec.json.encode(cursor).decode(),
+        "cursor": json.dumps(msgspec.to_builtins(cursor)),  # which keeps what is no number, unlike msgspec.json
         "aliases": msgspec.json.encode(aliases).decode(),
         "sections": msgspec.json.encode(list(sections)).decode(),
     }
@@ -134,10 +135,10 @@ def load_checkpoint(path: Path) -> tuple[Cursor, dict[str, dict[str, Tensor]]]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        cursor = msgspec.json.decode(header["cursor"], type=Cursor)
+        cursor = msgspec.convert(json.loads(header["cursor"]), Cursor)
         aliases = msgspec.json.decode(header["aliases"], type=dict[str, str])
         names = msgspec.json.decode(header["sections"], type=list[str])
-    except (SafetensorError, msgspec.DecodeError, KeyError, TypeError) as error:
+    except (SafetensorError, msgspec.DecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise RunError(f'The checkpoint "{path}" is damaged ({error}); train again with another --out.') from error
     sections: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     for full_name in [*kept, *aliases]:

@@ -49,6 +49,11 @@ class LoopSettings:
         return self.augment_head if head_alone else self.augment
 
     @property
+    def step_seed(self) -> int:
+        """The seed of what is random inside the network."""
+        return self.seed if self.dropout_seed is None else self.dropout_seed
+
+    @property
     def steps_per_epoch(self) -> int:
         """The number of optimizer steps in an epoch, the same in all."""
         return math.ceil(self._n_used / self.batch_size)

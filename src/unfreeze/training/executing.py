@@ -80,7 +80,7 @@ def execute(
 def _execute(
     setup: Setup, record: RunRecord, progress: Progress, interrupt: Interrupt, *, resume: bool, began: float
 ) -> Path:
-    out = setup.out
+    out, feeder = setup.out, None
     try:
         with interrupt:  # from here on there is something to resume: the wish waits for a checkpoint
             settings = loop_settings(setup)
@@ -92,6 +92,8 @@ def _execute(
             cursor = _fine_tune(setup, settings, feeder, progress, interrupt, resume=resume)
         finish(setup, record, cursor, feeder, progress, began=began)
     except (InterruptedRunError, KeyboardInterrupt):
+        if feeder is not None:
+            record = _with_use(record, feeder)
         update(out, record, status="interrupted", timing=_with_total(record.timing, began))
         raise InterruptedRunError(
             f"Interrupted; the checkpoint is kept. Continue with: unfreeze train --resume --out {out}"
@@ -120,17 +122,16 @@ def finish(
     evaluating = time.monotonic()
     write_json(setup.out / "layers.json", cursor.layers)
     metrics, calibration = _evaluate(setup, feeder.final())
-    test = cursor.range_test
+    record, test = _with_use(record, feeder), cursor.range_test
     untold = () if test is None or test.outcome == "found" else (told(test),)
     timing = msgspec.structs.replace(
         record.timing,
-        prefix_seconds=round(feeder.use.seconds, 3),
         train_seconds=round(cursor.seconds + (0.0 if test is None else test.seconds), 3),
         evaluate_seconds=round(time.monotonic() - evaluating, 3),
     )
     timing = _with_total(timing, began)
     diverged = _divergence(setup, cursor)
-    notes = (*record.notes, *feeder.notes, *untold, *diverged, *calibration.notes)
+    notes = (*record.notes, *untold, *diverged, *calibration.notes)
     for note in (*diverged, *calibration.notes):
         progress.note(note)
     update(
@@ -138,6 +139,16 @@ def finish(
         metrics=metrics, calibration=calibration.record,
         engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
+
+
+def _with_use(record: RunRecord, feeder: CachedFeeder) -> RunRecord:
+    """Add what the feeder has told, each note once, and the time that the frozen part took."""
+    seconds = round(record.timing.prefix_seconds + feeder.use.seconds, 3)
+    return msgspec.structs.replace(
+        record,
+        notes=tuple(dict.fromkeys((*record.notes, *feeder.notes))),
+        timing=msgspec.structs.replace(record.timing, prefix_seconds=seconds),
+    )
 
 
 def _with_total(timing: Timing, began: float) -> Timing:

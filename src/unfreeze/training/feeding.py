@@ -34,7 +34,13 @@ class Feed(Protocol):
 
 
 class Feeder(Protocol):
-    """Makes the feed of a phase when the phase begins."""
+    """Makes the feed of a phase when the phase begins.
+
+    Attributes:
+        remembers: whether a feed that was made before, also by another process, costs little to make again.
+    """
+
+    remembers: bool
 
     def feed(self, epochs: range, *, phase: int, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the feed of a phase; the network's gradients and modes are already the phase's.
@@ -102,6 +108,7 @@ class PictureFeeder:
 
     def __init__(self, network: Network, dataset: Dataset, settings: LoopSettings) -> None:
         self._network, self._dataset, self._settings, self._memory = network, dataset, settings, ViewMemory()
+        self.remembers = True
 
     def feed(self, epochs: range, *, phase: int, head_alone: bool, check: Callable[[], None]) -> Feed:
         """Return the pictures and the whole network."""

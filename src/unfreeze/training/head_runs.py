@@ -11,7 +11,7 @@ import msgspec
 import torch
 from torch import nn
 
-from unfreeze.backbones import Network, make_head
+from unfreeze.backbones import Network, make_head, run_of
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import FailedError, InterruptedRunError
 from unfreeze.freezing import apply_plan, apply_rates, layer_hashes
@@ -30,6 +30,7 @@ from unfreeze.training.optimizers import make_optimizer
 from unfreeze.training.phases import assert_frozen, layer_records
 from unfreeze.training.progress import EpochInfo, Progress
 from unfreeze.training.run import prepare
+from unfreeze.training.settings import weights_of
 
 __all__ = ["can_train_at_once", "train_head_runs"]
 
@@ -52,7 +53,7 @@ def can_train_at_once(plan: Plan, options: TrainOptions) -> bool:
         and options.lr != "auto"  # each seed finds its own
         and options.pretrained
         and options.precision != "bf16"
-        and not Path(options.model).is_dir()
+        and run_of(weights_of(options)) is None
     )
 
 

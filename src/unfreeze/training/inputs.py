@@ -30,9 +30,9 @@ from unfreeze.data import (
 )
 from unfreeze.data.memory import ViewMemory
 from unfreeze.data.spec import InputSpec
-from unfreeze.errors import DataError
+from unfreeze.errors import ConfigError, DataError, raise_together
 from unfreeze.layers import Layers
-from unfreeze.options import FROZEN_STRATEGIES, seed_of_data, solver_of
+from unfreeze.options import FROZEN_STRATEGIES, seed_of_data, solver_of, solver_problems
 from unfreeze.plans import Plan, PlanSettings, make_plan
 from unfreeze.records import DataRecord, TrainOptions
 from unfreeze.training.progress import Progress
@@ -147,8 +147,10 @@ def _fingerprints(
     return scan_new(dataset.root, dataset.files, index=index, scan=read)
 
 
-def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: str) -> Plan:
-    """Make the plan that the options ask for: from a TOML file, or by a strategy.
+def plan_from_options(
+    options: TrainOptions, *, n_outputs: int, architecture: str, given: frozenset[str] = frozenset()
+) -> Plan:
+    """Make the plan that the options ask for, from a TOML file, or by a strategy; see `write_plan`.
 
     Raises:
         PlanError, SelectorError, ConfigError, ModelError: as the plan, its selectors or the network are wrong.
@@ -160,17 +162,30 @@ def plan_from_options(options: TrainOptions, *, n_outputs: int, architecture: st
         features=options.features or "last",
         n_outputs=n_outputs,
     )
-    return write_plan(options, layers)
+    return write_plan(options, layers, given=given)
 
 
-def write_plan(options: TrainOptions, layers: Layers) -> Plan:
+def write_plan(options: TrainOptions, layers: Layers, *, given: frozenset[str] = frozenset()) -> Plan:
     """Make the plan that the options ask for, on a network's layers.
 
     With `lr="auto"` it has the default rates: those that were found are known when the training has begun.
 
+    Args:
+        options: the settings.
+        layers: the network's.
+        given: the names of the settings that the user gave.
+
     Raises:
-        PlanError, SelectorError, ConfigError: as the plan or its selectors are wrong.
+        PlanError, SelectorError: the plan or its selectors are wrong.
+        ConfigError: settings contradict the solver of a phase.
     """
+    plan = _plan(options, layers)
+    solvers = [phase.solver for phase in plan.phases]
+    raise_together(tuple(solver_problems(options, solvers=solvers, given=given)), ConfigError)
+    return plan
+
+
+def _plan(options: TrainOptions, layers: Layers) -> Plan:
     if options.plan is not None:
         return replace(Plan.from_toml(Path(options.plan), layers=layers), settings=_plan_settings(options))
     return make_plan(

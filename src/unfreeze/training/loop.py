@@ -39,6 +39,7 @@ from unfreeze.training.seeding import seed_step
 from unfreeze.training.standing import (
     Where,
     epochs_of_phase,
+    last_phase,
     n_epochs_done,
     n_epochs_in_all,
     phase_is_over,
@@ -129,6 +130,7 @@ class _Loop:
     pauses: Pauses
     auto: AutoRate | None
     on_step: OnStep
+    has_fed: bool = False  # whether the last phase has had its feed
     trained: list[nn.Parameter] = field(default_factory=list)  # what apply_plan has found to train
     counted_at: float = field(default_factory=time.monotonic)
 
@@ -144,17 +146,16 @@ class _Loop:
             if not self.phase_is_over:
                 self.train_phase()
             self.end_phase()
+        if not self.has_fed and self.feeder.remembers:  # it was over on arrival, and what fed it evaluates too
+            self.feed_last_phase()
         self.pauses.if_due()
         self.state.go_back_to_best()
 
     def train_phase(self) -> None:
         """Train what is left of the phase; its activations are let go of at the end."""
         self.apply_plan()
-        epochs, steps = epochs_of_phase(self.plan, self.state.cursor), self.phase.takes_steps
-        head_alone = self.plan.trains_head_alone(self.state.cursor.phase)
-        phase = self.state.cursor.phase
-        feed = self.feeder.feed(epochs, phase=phase, head_alone=head_alone, check=self.pauses.if_due)
-        if not steps:
+        feed = self.feed_of(self.state.cursor)
+        if not self.phase.takes_steps:
             self.fit_phase(feed)
             return
         with one_thread() if feed.is_light else nullcontext():
@@ -162,6 +163,21 @@ class _Loop:
                 self.find_rate(feed, self.auto)
             while not self.phase_is_over:
                 self.train_epoch(feed)
+
+    def feed_last_phase(self) -> None:
+        """Ask for the feed of the last phase, as if it were about to begin."""
+        began = last_phase(self.state.cursor)
+        self.network.train()
+        apply_plan(self.network, self.plan, **where(began, steps_per_epoch=self.settings.steps_per_epoch))
+        self.feed_of(began)
+
+    def feed_of(self, cursor: Cursor) -> Feed:
+        """Return what the phase at a cursor trains on; the network is in the phase's state."""
+        self.has_fed = cursor.phase == len(self.plan.phases) - 1
+        return self.feeder.feed(
+            epochs_of_phase(self.plan, cursor), phase=cursor.phase,
+            head_alone=self.plan.trains_head_alone(cursor.phase), check=self.pauses.if_due,
+        )  # fmt: skip
 
     def find_rate(self, feed: Feed, auto: AutoRate) -> None:
         """Find the head's rate, and go on by the plan that it makes; weights are as they were."""
@@ -245,8 +261,7 @@ class _Loop:
     def train_step(self, model: nn.Module, batch: Batch, *, epoch: int, number: int) -> None:
         """Take one optimizer step at the plan's rates for it."""
         cursor, n_steps = self.state.cursor, self.settings.steps_per_epoch
-        settings = self.settings
-        seed_step(settings.seed if settings.dropout_seed is None else settings.dropout_seed, epoch=epoch, step=number)
+        seed_step(self.settings.step_seed, epoch=epoch, step=number)
         if self.plan.trains_head_alone(cursor.phase):  # so short a step that looking at all modules would double it
             applied = apply_rates(self.plan, self.state.optimizer, **self.where())
         else:

@@ -121,8 +121,10 @@ def _norm_mode(plan: Plan, index: int, group: LayerGroup) -> Literal["eval", "tr
 def _distance(group: LayerGroup, start: Mapping[str, Tensor], end: Mapping[str, Tensor]) -> float:
     """Return ‖w − w₀‖ / ‖w₀‖ over all parameters of a layer group, in float64."""
     names = [strip_wrappers(p.name) for leaf in group.leaves for p in leaf.parameters]
-    moved = sum(float(torch.sum((end[n].double() - start[n].double()) ** 2)) for n in names)
-    norm = sum(float(torch.sum(start[n].double() ** 2)) for n in names)
+    # Contiguous, because a sum in the order of another memory format has other last digits.
+    began, ended = ([values[n].double().contiguous() for n in names] for values in (start, end))
+    moved = sum(float(torch.sum((b - a) ** 2)) for a, b in zip(began, ended, strict=True))
+    norm = sum(float(torch.sum(a**2)) for a in began)
     return float((moved / norm) ** 0.5) if norm else 0.0
 
 

@@ -146,7 +146,7 @@ def range_test(
     optimizer, before = make_optimizer(network, plan), snapshot(network, without=frozen)
     ratios = [group["lr"] / auto.default for group in optimizer.param_groups]
     rates, losses = sweep_rates(N_STEPS if feed.is_light else N_STEPS_HEAVY), list[float]()
-    seed = settings.seed if settings.dropout_seed is None else settings.dropout_seed
+    seed = settings.step_seed
     try:
         with closing(_batches(feed, epochs)) as stream:
             for rate, (epoch, number, batch) in zip(rates, stream, strict=False):

@@ -9,9 +9,9 @@ import msgspec
 
 from unfreeze.backbones import input_spec, load_network, model_layers, native_size
 from unfreeze.cache import ActivationCache
-from unfreeze.errors import ConfigError, RunError, raise_together
+from unfreeze.errors import RunError
 from unfreeze.metrics import PRIMARY, check_metric
-from unfreeze.options import FROZEN_STRATEGIES, check_options, solver_problems
+from unfreeze.options import FROZEN_STRATEGIES, check_options
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord, RunRecord, Timing, TrainOptions, read_json
 from unfreeze.training.device import Device
@@ -55,9 +55,7 @@ def train_run(
     dataset = open_data(path, options)
     check_options(msgspec.structs.replace(options, task=dataset.task))
     check_metric(options.metric, task=dataset.task)
-    plan = plan_from_options(options, n_outputs=len(dataset.outputs), architecture=architecture)
-    solvers = [phase.solver for phase in plan.phases]
-    raise_together(tuple(solver_problems(options, solvers=solvers, given=given)), ConfigError)
+    plan = plan_from_options(options, n_outputs=len(dataset.outputs), architecture=architecture, given=given)
     for note in _plan_notes(options, plan):
         progress.note(note)
     data = study_data(path, dataset, options, progress, spec=input_spec(architecture, size=options.size))

@@ -12,7 +12,7 @@ import msgspec
 
 from unfreeze.backbones import check_model_name, probe_size
 from unfreeze.errors import UnfreezeError, raise_together
-from unfreeze.options import FROZEN_STRATEGIES, option_problems
+from unfreeze.options import FROZEN_STRATEGIES, option_problems, solver_of
 from unfreeze.plans import read_settings
 from unfreeze.records import ModelRecord, TrainOptions, read_json
 from unfreeze.training.device import device_problem
@@ -68,7 +68,8 @@ def settled(
         return filled
     return msgspec.structs.replace(
         filled,
-        hidden=record.hidden if filled.hidden is None else filled.hidden,
+        # A head that is fitted at once is linear, and new.
+        hidden=record.hidden if filled.hidden is None and solver_of(filled) != "lbfgs" else filled.hidden,
         features=record.features if filled.features is None else filled.features,
         size=record.size[0] if filled.size is None else filled.size,
     )

@@ -87,7 +87,10 @@ def grouped(needs: Sequence[Need]) -> tuple[Need, ...]:
         rows: dict[Any, Any] = {augment: list(each) for augment, each in other.rows.items()}
         for augment, each in need.rows.items():
             rows[augment] = list(dict.fromkeys((*rows.get(augment, ()), *each)))
-        groups[key] = replace(other, rows=rows, n_rows=other.n_rows + need.n_rows, phase=need.phase)
+        # Rows that are only likely are not known by name: they count once only where all that are certain agree.
+        alike = {a: set(each) for a, each in other.rows.items()} == {a: set(each) for a, each in need.rows.items()}
+        n_rows = max(other.n_rows, need.n_rows) if alike else other.n_rows + need.n_rows
+        groups[key] = replace(other, rows=rows, n_rows=n_rows, phase=need.phase)
     return tuple(groups.values())
 
 

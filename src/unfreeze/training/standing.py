@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import msgspec
+
 from unfreeze.plans import Phase, Plan
 from unfreeze.training.checkpoint import Cursor
 
 __all__ = [
     "Where",
     "epochs_of_phase",
+    "last_phase",
     "n_epochs_done",
     "n_epochs_in_all",
     "phase_is_over",
@@ -41,6 +44,11 @@ def where(cursor: Cursor, *, steps_per_epoch: int) -> Where:
         "steps_per_epoch": steps_per_epoch,
         "phase_epochs": cursor.phase_epochs,
     }
+
+
+def last_phase(cursor: Cursor) -> Cursor:
+    """Return where the last phase began, for a training whose phases are all finished."""
+    return msgspec.structs.replace(cursor, phase=cursor.phase - 1, phase_epochs=cursor.phase_epochs[:-1], step=0)
 
 
 def phase_is_over(plan: Plan, cursor: Cursor, *, steps_per_epoch: int) -> bool:

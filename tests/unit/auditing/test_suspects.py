@@ -79,7 +79,7 @@ def test_a_class_of_one_picture_does_not_stop_a_probe() -> None:
 
 
 def test_where_a_class_has_one_picture_no_library_speaks_to_the_user() -> None:
-    dataset, features = pictures()
+    dataset, _ = pictures()
     targets = np.where((dataset.targets == 2) & (np.arange(N) != 2), 0, dataset.targets)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")

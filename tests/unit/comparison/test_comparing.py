@@ -288,6 +288,13 @@ def test_a_last_training_that_fails_leaves_the_comparison_finished_and_can_be_tr
     assert uf.compare(out=out, resume=True).best.record.status == "done"
 
 
+def test_a_plan_file_contradicts_here_what_it_contradicts_in_a_training(image_folder: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "fit.toml"
+    plan.write_text('version = 1\n[[phase]]\nname = "head"\nepochs = 2\ntrain = "head"\nsolver = "lbfgs"\n')
+    with pytest.raises(ConfigError, match='--balance sampling contradicts solver "lbfgs"'):
+        compared(image_folder, tmp_path / "c", strategies="head", plan=plan, balance="sampling")
+
+
 def test_a_metric_without_a_value_on_what_judges_is_told_before_anything_trains(
     make_image_table: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_cursor_and_tensors_come_back(tmp_path: Path) -> None:
     assert list(tensors) == ["a", "b", "none"]
     assert torch.equal(tensors["b"]["x"], sections["b"]["x"])
     assert torch.signbit(tensors["b"]["zero"]), "-0.0 equals 0.0 but is not the same bits"
+
+
+def test_a_metric_that_is_no_number_comes_back(tmp_path: Path) -> None:
+    best = Best(epoch=0, value=math.nan, val_loss=math.inf)
+    save_checkpoint(tmp_path / "last.safetensors", Cursor(best=best, loss_sum=math.nan), {})
+    back, _ = load_checkpoint(tmp_path / "last.safetensors")
+    assert back.best is not None
+    assert math.isnan(back.best.value)
+    assert back.best.val_loss == math.inf
+    assert math.isnan(back.loss_sum)
 
 
 def test_equal_tensors_are_written_once(tmp_path: Path) -> None:

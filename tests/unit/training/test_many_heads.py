@@ -157,6 +157,9 @@ def test_runs_of_several_seeds_are_those_of_trainings_of_their_own(image_folder:
     options = settled(uf_options(seed=1, data_seed=0), frozenset())
     plan = plan_from_options(options, n_outputs=2, architecture=options.model)
     assert can_train_at_once(plan, options)
+    run = uf.train(image_folder, out=tmp_path / "run", **changed(options))
+    weights = str(run.path / "model.safetensors")
+    assert not can_train_at_once(plan, uf_options(weights=weights)), "a run's weights bring the run's head"
     data = study_data(image_folder, open_data(image_folder, options), options, SilentComparison())
     wanted = [options, uf_options(seed=2, data_seed=0, size=options.size)]
     outs = [tmp_path / "one", tmp_path / "two"]

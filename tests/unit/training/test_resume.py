@@ -17,7 +17,7 @@ import pytest
 import unfreeze as uf
 from unfreeze.errors import ConfigError, InterruptedRunError, RunError
 from unfreeze.records import TrainOptions, read_json, read_jsonl
-from unfreeze.training import Silent, StepInfo
+from unfreeze.training import EpochInfo, Silent, StepInfo
 from unfreeze.training.checkpoint import load_checkpoint
 
 SETTINGS: dict[str, Any] = {
@@ -218,3 +218,49 @@ def test_an_interrupted_run_keeps_its_settings(image_folder: Path, tmp_path: Pat
         uf.load(out)
     config = read_json(out / "run.json", uf.records.RunRecord).config
     assert config == TrainOptions(**SETTINGS)
+
+
+class InterruptingEpoch(Silent):
+    """Sends this process a signal when an epoch has ended, or when a stage begins."""
+
+    def __init__(self, *, epoch: int | None = None, stage: str | None = None) -> None:
+        self.at_epoch, self.at_stage = epoch, stage
+        self.notes: list[str] = []
+
+    def epoch(self, info: EpochInfo) -> None:
+        if info.epoch == self.at_epoch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def stage(self, text: str) -> None:
+        if text == self.at_stage:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [{"epoch": 2}, {"stage": "Evaluating"}], ids=["last epoch", "evaluation"])
+def test_an_end_that_was_interrupted_is_what_it_would_have_been(
+    image_folder: Path, tmp_path: Path, moment: dict[str, Any]
+) -> None:
+    settings = {**SETTINGS, "strategy": "head", "augment": "none", "check_labels": True}
+    settings |= {"cache_dir": str(tmp_path / "cache")}
+    whole = uf.train(image_folder, out=tmp_path / "whole", **settings)
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=tmp_path / "parts", progress=InterruptingEpoch(**moment), **settings)
+    parts = uf.train(out=tmp_path / "parts", resume=True)
+    assert weights_of(parts.path) == weights_of(whole.path)
+    assert parts.record.engine == whole.record.engine
+    assert parts.record.cache.n_bytes == whole.record.cache.n_bytes
+    assert parts.record.cache.hit_ratio == 1.0
+    assert parts.layers == whole.layers
+    for name in ("predictions.csv", "evidence/findings.json"):
+        assert (parts.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_what_was_told_before_an_interrupt_stands_in_the_record(image_folder: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "strategy": "stages:1", "features": "stages", "augment": "none"}
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=tmp_path / "run", progress=Interrupting(11), **settings)
+    notes = uf.train(out=tmp_path / "run", resume=True).record.notes
+    told = [note for note in notes if note.startswith("The whole network is computed in every step")]
+    assert len(told) == 1
+    assert "its head reads the outputs of all stages" in told[0]

@@ -413,3 +413,10 @@ def test_a_run_that_is_continued_keeps_what_its_head_reads(image_folder: Path, t
     second = uf.train(image_folder, out=tmp_path / "second", epochs=1, **changes)
     assert second.model.record.features == "stages"
     assert any("head of the run" in note for note in second.record.notes)
+
+
+def test_a_head_that_is_fitted_at_once_does_not_inherit_a_hidden_layer(image_folder: Path, tmp_path: Path) -> None:
+    first = uf.train(image_folder, out=tmp_path / "first", hidden=8, epochs=1, **TINY)
+    changes = {**TINY, "model": str(first.path), "pretrained": True}
+    second = uf.train(image_folder, out=tmp_path / "second", strategy="head2toe", epochs=1, **changes)
+    assert second.model.record.hidden is None
