@@ -138,7 +138,7 @@ def flag_words(options: TrainOptions, *, given: Collection[str] = (), without: C
     """Return settings as the words of a command line that gives them: those that differ from their defaults.
 
     >>> flag_words(TrainOptions(seed=3, cache=False, clip=None, target=("red", "big")), given={"epochs"})
-    ['--target', 'red', '--target', 'big', '--epochs', '10', '--seed', '3', '--no-cache', '--clip', 'none']
+    ['--epochs', '10', '--target', 'red', '--target', 'big', '--clip', 'none', '--seed', '3', '--no-cache']
 
     Args:
         options: the settings of a training.
