@@ -141,7 +141,7 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     version: int = FORMAT_VERSION
-    status: Literal["done", "stopped", "interrupted"]  # stopped: by the budget, or a part failed; the notes say which
+    status: Literal["done", "stopped", "interrupted"]  # stopped: by the budget, or a part failed
     created: str  # ISO 8601, UTC
     data: DataRecord
     config: TrainOptions  # the user's settings
