@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ __all__ = [
     "ProbeRecord",
     "Reason",
     "WayRecord",
+    "cheapness",
     "read_advice",
 ]
 
@@ -34,13 +36,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What can be counted before anything is computed."""
 
     n_images: int
-    n_train: int
+    n_train: int  # of the whole split, as is n_val
     n_val: int
     n_judging: int  # pictures that judge heads on vectors: out of fold, or validation
+    n_judging_trainings: int  # validation pictures that are looked at, of many a part
     n_classes: int  # or labels, or targets
     smallest: int | None = None  # training pictures of the rarest class or label
     imbalance: float | None = None  # the most frequent over the rarest
-    tellable: float | None = None  # a difference of accuracy that validation pictures can just see; see docs
+    tellable: float | None = None  # a difference of accuracy that n_judging_trainings can just see; see docs
 
 
 class DepthRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,10 +134,14 @@ class AdviceEvidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The contents of advice.json."""
+    """The contents of advice.json.
+
+    `can_tell` says whether the recommended way is better than at least one other that was tried, beyond 95%. It is
+    false where nothing was measured, and where nothing beats chance.
+    """
 
     version: int = FORMAT_VERSION
-    status: Literal["done", "stopped", "interrupted"]  # stopped: by the budget
+    status: Literal["done", "stopped", "interrupted"]  # stopped: by the budget, or a part failed
     created: str  # ISO 8601, UTC
     data: DataRecord
     config: TrainOptions  # the user's settings
@@ -149,7 +156,7 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: str
     size: int
     epochs: int
-    can_tell: bool  # whether anything parts the recommended way from the cheapest
+    can_tell: bool
     plan: str = PLAN_FILE
     command: str
     expected: Expected
@@ -157,6 +164,14 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     evidence: AdviceEvidence
     notes: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+
+
+def cheapness(way: WayRecord | None, ways: Sequence[WayRecord]) -> str:
+    """Return what a recommended way is: the cheapest only if none that was tried has less work."""
+    tried = [each.work for each in ways if each.status == "done"]
+    if way is not None and all(way.work <= work for work in tried):
+        return "the cheapest"
+    return "the cheapest within one standard error of the best"
 
 
 def read_advice(directory: Path) -> AdviceRecord:

@@ -26,6 +26,7 @@ __all__ = [
     "WeightsError",
     "did_you_mean",
     "raise_together",
+    "reason_of",
 ]
 
 
@@ -117,3 +118,12 @@ def raise_together(problems: Sequence[str], error: type[UnfreezeError] = ConfigE
             f"{len(problems)} problems:" if i == 0 else f"  {i}. {problems[i - 1]}" for i in range(len(problems) + 1)
         )
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why something failed, in one text for a record: the kind of error too, unless it was raised on purpose.
+
+    >>> reason_of(ConfigError("--epochs must be at least 1.")), reason_of(RuntimeError("out of memory"))
+    ('--epochs must be at least 1.', 'RuntimeError: out of memory')
+    """
+    return str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"

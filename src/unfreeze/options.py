@@ -6,7 +6,7 @@ Nothing here loads torch: the command line asks before it imports anything heavy
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
@@ -21,6 +21,7 @@ __all__ = [
     "SMALLEST_SIZE",
     "check_options",
     "flag",
+    "flag_words",
     "option_problems",
     "parse_budget",
     "phase_augment",
@@ -131,6 +132,34 @@ def seed_of_data(options: TrainOptions) -> int:
 def flag(name: str) -> str:
     """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
     return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
+
+
+def flag_words(options: TrainOptions, *, given: Collection[str] = (), without: Collection[str] = ()) -> list[str]:
+    """Return settings as the words of a command line that gives them: those that differ from their defaults.
+
+    >>> flag_words(TrainOptions(seed=3, cache=False, clip=None, target=("red", "big")), given={"epochs"})
+    ['--epochs', '10', '--target', 'red', '--target', 'big', '--clip', 'none', '--seed', '3', '--no-cache']
+
+    Args:
+        options: the settings of a training.
+        given: names of settings that are said although they have their defaults, as far as a flag can say those.
+        without: names of settings that something else says.
+    """
+    words = []
+    for field in msgspec.structs.fields(TrainOptions):
+        value = getattr(options, field.name)
+        can_say = value is not None and not isinstance(value, bool)  # a switch is named after what is not its default
+        if field.name not in without and (value != field.default or (field.name in given and can_say)):
+            words += _words(flag(field.name), value)
+    return words
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [name]
+    if isinstance(value, tuple):
+        return [word for part in value for word in (name, str(part))]
+    return [name, "none" if value is None else str(value)]
 
 
 def parse_budget(text: str) -> float:

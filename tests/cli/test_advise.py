@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import unfreeze as uf
+from unfreeze.advice_records import WayRecord
 from unfreeze.cli.advice import verdict_of
 
 
@@ -73,7 +74,18 @@ def test_the_verdict_admits_what_cannot_be_told(pets: Path, tmp_path: Path) -> N
     assert "nothing was measured" in verdict_of(record)
     expected = msgspec.structs.replace(record.expected, value=0.9, low=0.8, high=0.95, judged_on="validation")
     known = msgspec.structs.replace(record, expected=expected)
-    assert verdict_of(known).startswith("Cannot tell; take the cheapest")
+    tried = WayRecord(
+        name=known.way, strategy=known.strategy, model=known.model, size=known.size, epochs=known.epochs, frozen=True,
+        status="done", work=9.0,
+    )  # fmt: skip
+    for less, start in (
+        (10.0, "the cheapest, head"),
+        (1.0, "the cheapest within one standard error of the best, head"),
+    ):
+        ways = (tried, msgspec.structs.replace(tried, name="other", work=less))
+        evidence = msgspec.structs.replace(known.evidence, ways=ways)
+        text = verdict_of(msgspec.structs.replace(known, evidence=evidence))
+        assert text.startswith(f"Cannot tell; take {start}")
     assert verdict_of(msgspec.structs.replace(known, can_tell=True)).startswith("Take ")
     chance = msgspec.structs.replace(known.evidence, learned=False)
     assert verdict_of(msgspec.structs.replace(known, evidence=chance)).startswith("Nothing learns these labels")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from unfreeze.errors import ConfigError
-from unfreeze.options import check_options, flag, option_problems
+from unfreeze.options import check_options, flag, flag_words, option_problems
 from unfreeze.records import TrainOptions
 
 
@@ -135,3 +135,11 @@ def test_checking_loads_neither_torch_nor_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_settings_are_said_as_flags_where_they_are_not_what_they_would_be_anyway() -> None:
+    assert flag_words(TrainOptions()) == []
+    options = TrainOptions(model="vgg16", pretrained=False, clip=None, target=("a", "b"), seed=0)
+    said = " ".join(flag_words(options, without={"model"}))
+    assert said == "--no-pretrained --target a --target b --clip none"
+    assert flag_words(TrainOptions(), given={"seed", "pretrained", "lr"}) == ["--seed", "0"]

@@ -15,13 +15,13 @@ from unfreeze.advice.concluding import Conclusion, conclude, facts_of
 from unfreeze.advice.inquiry import Inquiry, Notebook
 from unfreeze.advice.measuring import measure
 from unfreeze.advice.reasons import reasons_for
+from unfreeze.advice.sampling import draw_pictures
 from unfreeze.advice_records import ADVICE_FILE, PLAN_FILE, AdviceEvidence, AdviceRecord
 from unfreeze.backbones import input_spec
 from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, UnfreezeError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
-from unfreeze.options import check_options, flag, option_problems, seed_of_data
-from unfreeze.plans import Plan
+from unfreeze.options import check_options, flag, flag_words, option_problems, seed_of_data
 from unfreeze.records import TrainOptions, write_json, write_text
 from unfreeze.training.directory import environment, next_directory, now, out_problem
 from unfreeze.training.inputs import StudiedData, open_data, study_data
@@ -76,11 +76,9 @@ def advise_data(
     data.target_scale()  # constant targets are an error
     for note in data.notes:
         progress.note(note)
-    split = data.split
     inquiry = Inquiry(
         data=_looked_at(data, seed=seed_of_data(base)),
-        n_train=len(split.train),
-        n_held_out=len(split.val) + len(split.test),
+        split=data.split,
         base=base,
         given=given,
         models=networks,
@@ -97,7 +95,7 @@ def advise_data(
         seconds=time.monotonic() - began, interrupted=interrupted,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / PLAN_FILE, _plan_of(conclusion).to_toml())
+    write_text(out / PLAN_FILE, conclusion.way.plan.to_toml())
     write_json(out / ADVICE_FILE, record)
     if interrupted:
         raise InterruptedRunError(
@@ -160,18 +158,9 @@ def _problems_of_models(
 def _looked_at(data: StudiedData, *, seed: int) -> StudiedData:
     """Return the pictures with a split of those that are looked at: none that tests, of many a part."""
     split, generator = data.split, np.random.default_rng(seed)
-
-    def some(indices: Sequence[int], most: int) -> tuple[int, ...]:
-        if len(indices) <= most:
-            return tuple(indices)
-        return tuple(sorted(generator.choice(np.asarray(indices), most, replace=False).tolist()))
-
-    looked_at = replace(split, train=some(split.train, MOST_TRAIN), val=some(split.val, MOST_VAL), test=())
-    return replace(data, split=looked_at, seconds=0.0)
-
-
-def _plan_of(conclusion: Conclusion) -> Plan:
-    return conclusion.way.plan
+    train = draw_pictures(data.dataset, split.train, most=MOST_TRAIN, generator=generator)
+    val = draw_pictures(data.dataset, split.val, most=MOST_VAL, generator=generator)
+    return replace(data, split=replace(split, train=train, val=val, test=()), seconds=0.0)
 
 
 def _record(
@@ -194,9 +183,12 @@ def _record(
         learned=conclusion.learned,
     )
     notes = list(notebook.notes)
-    if len(inquiry.data.split.train) < inquiry.n_train:
-        notes.append(f"Of {inquiry.n_train} training pictures {len(inquiry.data.split.train)} were looked at.")
-    way = conclusion.way
+    for side in ("train", "val"):
+        n, n_looked_at = len(inquiry.split.sides[side]), len(inquiry.data.split.sides[side])
+        if n_looked_at < n:
+            kind = "training" if side == "train" else "validation"
+            notes.append(f"Of {n} {kind} pictures {n_looked_at} were looked at.")
+    way, words = conclusion.way, flag_words(inquiry.base, given=inquiry.given, without=ADVISED)
     return AdviceRecord(
         status="interrupted" if interrupted else "done" if notebook.finished else "stopped",
         created=now(),
@@ -214,27 +206,10 @@ def _record(
         size=way.size,
         epochs=way.plan.epochs,
         can_tell=conclusion.can_tell,
-        command=_command(path, out / PLAN_FILE, inquiry.base, inquiry.given),
+        command=shlex.join(["unfreeze", "train", str(path), "--plan", str(out / PLAN_FILE), *words]),
         expected=conclusion.expected,
         reasons=tuple(reasons_for(inquiry, notebook, conclusion, evidence)),
         evidence=evidence,
         notes=(*notes, *data.notes),
         environment=environment(),
     )
-
-
-def _command(path: Path, plan: Path, base: TrainOptions, given: frozenset[str]) -> str:
-    """Return the command that trains by the plan, with those of the user's settings that the plan does not hold."""
-    parts = ["unfreeze", "train", str(path), "--plan", str(plan)]
-    for name in TrainOptions.__struct_fields__:
-        if name not in given or name in ADVISED:
-            continue
-        value = getattr(base, name)
-        if isinstance(value, bool):
-            if value != getattr(TrainOptions(), name):
-                parts.append(flag(name))
-        elif isinstance(value, tuple):
-            parts += [part for each in value for part in (flag(name), each)]
-        elif value is not None or name == "clip":
-            parts += [flag(name), "none" if value is None else str(value)]
-    return shlex.join(parts)

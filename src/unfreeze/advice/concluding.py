@@ -34,8 +34,7 @@ class Conclusion:
         frozen: the best way on vectors, which the trainings were compared with; None likewise.
         ways: the records of all ways, with verdicts, those not tried last.
         learned: whether the best way beats chance; None where nothing was measured.
-        can_tell: whether the way is better than the cheapest one beyond noise, or is the cheapest although another was
-            measured to be worse beyond noise.
+        can_tell: as in `AdviceRecord`.
         expected: what it should come to.
     """
 
@@ -49,8 +48,8 @@ class Conclusion:
 
 
 def facts_of(inquiry: Inquiry, notebook: Notebook) -> Facts:
-    """Return what can be counted."""
-    dataset, split = inquiry.data.dataset, inquiry.data.split
+    """Return what can be counted: pictures of the whole split, and apart from them those that judge."""
+    dataset, split, n_judging = inquiry.data.dataset, inquiry.split, len(inquiry.data.split.val)
     smallest, imbalance = None, None
     if dataset.task != "regression":
         targets = dataset.targets[list(split.train)]
@@ -59,12 +58,13 @@ def facts_of(inquiry: Inquiry, notebook: Notebook) -> Facts:
         smallest, imbalance = int(counts.min()), float(counts.max() / max(counts.min(), 1))
     tellable = None
     if dataset.task == "classification":
-        tellable = float(NORMAL * np.sqrt(DISAGREE / len(split.val)))
+        tellable = float(NORMAL * np.sqrt(DISAGREE / n_judging))
     return Facts(
         n_images=len(dataset.files),
         n_train=inquiry.n_train,
         n_val=len(split.val),
-        n_judging=len(notebook.pool) if notebook.probes else len(split.val),
+        n_judging=len(notebook.pool) if notebook.probes else n_judging,
+        n_judging_trainings=n_judging,
         n_classes=len(dataset.outputs),
         smallest=smallest,
         imbalance=imbalance,
@@ -80,7 +80,7 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
     """
     best = best_frozen(inquiry, notebook)
     if best is None:
-        model = inquiry.models[0]
+        model = next(model for model in inquiry.models if model not in notebook.failed)
         way = inquiry.way("head", strategy="head", model=model, size=inquiry.sizes_of(model)[-1], frozen=True)
         return Conclusion(
             way=way, tried=None, frozen=None, ways=tuple(notebook.skipped), learned=None, can_tell=False,
@@ -154,7 +154,7 @@ def _verdicts(
 
 
 def _can_tell(inquiry: Inquiry, notebook: Notebook, chosen: Tried) -> bool:
-    """Say whether the choice lies beyond one standard error of the cheapest way that was tried, or of the next best."""
+    """Say whether the choice is better than at least one other way that was tried, beyond 95%; see `AdviceRecord`."""
     others = [each for each in notebook.tried if each.way is not chosen.way]
     for other in others:
         both = chosen.folds is not None and other.folds is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,8 +14,8 @@ from unfreeze.advice.probing import read_outputs
 from unfreeze.advice.ways import HIDDEN, Tried, Way, first_epochs
 from unfreeze.advice_records import WayRecord
 from unfreeze.comparison.work import estimate_seconds
-from unfreeze.errors import InterruptedRunError, UnfreezeError
-from unfreeze.metrics import evaluate_metric, is_better, number_groups
+from unfreeze.errors import InterruptedRunError, UnfreezeError, reason_of
+from unfreeze.metrics import HIGHER_IS_BETTER, evaluate_metric, number_groups
 from unfreeze.options import seed_of_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.progress import Progress
@@ -75,20 +76,21 @@ def _gains(inquiry: Inquiry, now: Tried, before: Tried) -> bool:
 
 def _better_half(metric: str, tried: Sequence[Tried]) -> list[Tried]:
     """Return the better half on validation, the best first."""
-    left, ranked = list(tried), list[Tried]()
-    while left:
-        best = left[0]
-        for each in left[1:]:
-            if is_better(metric, _val(each), _val(best)):
-                best = each
-        left.remove(best)
-        ranked.append(best)
+    sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
+    ranked = sorted(tried, key=lambda each: (math.isnan(_val(each)), sign * _val(each)))
     return ranked[: -(-len(ranked) // 2)]
 
 
 def _val(tried: Tried) -> float:
     value = None if tried.record.val is None else tried.record.val.value
     return float("nan") if value is None else value
+
+
+def _want_of_time(needed: float | None, left: float) -> str:
+    """Return why there is no time for a training."""
+    if needed is None or left <= 0:
+        return "the budget had ended"
+    return f"it takes about {needed:.2g} s, and {left:.2g} s were left"
 
 
 class _Trials:
@@ -111,8 +113,7 @@ class _Trials:
         work = way.work(n_train=len(split.train), n_held_out=len(split.val))
         needed = estimate_seconds(self._done, [work])
         if inquiry.seconds_left <= (needed or 0.0):
-            why = "the budget had ended" if needed is None else f"it takes about {needed:.0f} s"
-            self._skip(way, "not tried", why)
+            self._skip(way, "not tried", _want_of_time(needed, inquiry.seconds_left))
             return None
         self.progress.stage(f"Trying {name} for {epochs} epochs at {way.size} px")
         try:
@@ -123,8 +124,8 @@ class _Trials:
         except InterruptedRunError:
             self._skip(way, "not tried", "the budget ended, or an interrupt came, while it trained")
             raise
-        except UnfreezeError as error:
-            self._skip(way, "failed", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever ends one trial, the others go on
+            self._skip(way, "failed", reason_of(error))
             return None
         self._done.append((work, trial.seconds))
         tried = self._tried(way, trial)

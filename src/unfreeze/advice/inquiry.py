@@ -17,6 +17,7 @@ from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
 from unfreeze.backbones import native_size, probe_size
 from unfreeze.cache import ActivationCache
 from unfreeze.comparison.statistics import RowOutputs
+from unfreeze.data import Split
 from unfreeze.options import seed_of_data
 from unfreeze.records import TrainOptions
 from unfreeze.training.inputs import StudiedData
@@ -34,8 +35,7 @@ class Inquiry:
 
     Attributes:
         data: the pictures that are looked at; the split's test side is empty.
-        n_train: how many train in a whole training.
-        n_held_out: how many validate and test in it.
+        split: the whole one, of a training by the advice.
         base: the user's settings.
         given: which of them the user gave.
         models: the networks.
@@ -45,14 +45,23 @@ class Inquiry:
     """
 
     data: StudiedData
-    n_train: int
-    n_held_out: int
+    split: Split
     base: TrainOptions
     given: frozenset[str]
     models: tuple[str, ...]
     metric: str
     cache: ActivationCache | None
     deadline: float
+
+    @property
+    def n_train(self) -> int:
+        """Return how many pictures train in a whole training."""
+        return len(self.split.train)
+
+    @property
+    def n_held_out(self) -> int:
+        """Return how many validate and test in it."""
+        return len(self.split.val) + len(self.split.test)
 
     @property
     def seconds_left(self) -> float:
@@ -96,8 +105,9 @@ class Notebook:
         domain: each network.
         tried: the ways, those on vectors first.
         skipped: the ways that were not tried or failed, with why.
+        failed: the networks that could not be measured to the end, with why.
         notes: what the user should know.
-        finished: whether nothing was left out for want of time.
+        finished: whether nothing was left out for want of time, and nothing failed.
     """
 
     folds: tuple[Fold, ...] = ()
@@ -105,6 +115,7 @@ class Notebook:
     domain: list[DomainRecord] = field(default_factory=list)
     tried: list[Tried] = field(default_factory=list)
     skipped: list[WayRecord] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     finished: bool = False
 

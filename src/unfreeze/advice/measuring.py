@@ -16,7 +16,7 @@ from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet, best_frozen
 from unfreeze.advice.probing import folds_of
 from unfreeze.advice.ways import HEAD_RATES
 from unfreeze.advice_records import DomainRecord
-from unfreeze.errors import InterruptedRunError, UnfreezeError
+from unfreeze.errors import FailedError, InterruptedRunError, UnfreezeError, raise_together, reason_of
 from unfreeze.options import seed_of_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.progress import Progress
@@ -30,7 +30,7 @@ def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress
 
     Raises:
         InterruptedRunError: an end was asked for by a signal or by the deadline.
-        UnfreezeError: the first network cannot be loaded.
+        UnfreezeError: not one network could be measured.
     """
     notebook.folds = folds_of(inquiry.data, seed=seed_of_data(inquiry.base))
     complete = _measure_frozen(inquiry, notebook, interrupt, progress)
@@ -41,11 +41,16 @@ def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress
 
 
 def _measure_frozen(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> bool:
-    """Measure every network at every size, all networks at their own size first; return whether all were."""
+    """Measure every network at every size, all networks at their own size first; return whether all were.
+
+    Whatever ends one network's measurements, the others go on.
+    """
     jobs = [(model, size) for model in inquiry.models for size in inquiry.sizes_of(model)]
     jobs.sort(key=lambda job: inquiry.sizes_of(job[0]).index(job[1]))
     complete = True
     for model, size in jobs:
+        if model in notebook.failed:
+            continue
         needed = _pass_seconds(notebook, model, size)
         if needed is not None and needed > inquiry.seconds_left:
             notebook.note(
@@ -54,8 +59,18 @@ def _measure_frozen(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, 
             complete = False
             continue
         progress.stage(f"Looking at the pictures by {model} at {size} px, all depths")
-        _measure_size(inquiry, notebook, (model, size), interrupt=interrupt, progress=progress)
-    return complete
+        try:
+            _measure_size(inquiry, notebook, (model, size), interrupt=interrupt, progress=progress)
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            if len(inquiry.models) == 1 and not notebook.tried:
+                raise
+            notebook.failed[model] = reason_of(error)
+            notebook.note(f"{model} at {size} px failed: {reason_of(error)}")
+    if notebook.failed and not notebook.tried:
+        raise_together([f"{model} could not be measured: {why}" for model, why in notebook.failed.items()], FailedError)
+    return complete and not notebook.failed
 
 
 def _pass_seconds(notebook: Notebook, model: str, size: int) -> float | None:

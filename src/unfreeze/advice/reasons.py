@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from unfreeze.advice.concluding import Conclusion
 from unfreeze.advice.frozen_ways import ALL_DEPTHS
 from unfreeze.advice.inquiry import Inquiry, Notebook
-from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord
+from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord, cheapness
 from unfreeze.backbones import FEATURES
-from unfreeze.metrics import HIGHER_IS_BETTER, is_better
+from unfreeze.metrics import HIGHER_IS_BETTER, PERCENTAGES, is_better
 from unfreeze.records import Interval
 
 __all__ = ["reasons_for"]
@@ -27,7 +27,6 @@ KORNBLITH = 'Kornblith et al. 2019, "Do better ImageNet models transfer better?"
 BONETT = 'Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions"'
 
 IMBALANCED = 5  # times
-UNBOUNDED = frozenset({"mae", "rmse", "log_loss", "r2"})
 Evidence = dict[str, float | int | str | None]
 
 
@@ -72,9 +71,10 @@ def _choice(conclusion: Conclusion, metric: str) -> Reason:
     if conclusion.can_tell:
         text = f"Of all ways within one standard error of the best, {name} costs least."
     else:
+        cheap = cheapness(conclusion.tried.record, conclusion.ways)
         text = (
-            f"These pictures cannot tell {name} from any other way that was tried; it costs least of those within one "
-            "standard error of the best. Take it as a cheap beginning, not as a finding."
+            f"These pictures cannot tell: {name} is {cheap}, but it is not "
+            "better than at least one other way that was tried, beyond 95%. Take it as a beginning, not as a finding."
         )
     return Reason(text=text, evidence=evidence, reference=BREIMAN)
 
@@ -87,14 +87,17 @@ def _data(facts: Facts, inquiry: Inquiry) -> Reason:
         unequal = facts.imbalance is not None and facts.imbalance >= IMBALANCED
         text += f", the most frequent {facts.imbalance:.0f} times as many (see --balance)." if unequal else "."
     if facts.tellable is not None:
+        n = facts.n_judging_trainings
+        looked_at = f"The {n} of them that are looked at" if n < facts.n_val else f"{n} pictures"
         text += (
-            f" {facts.n_val} pictures cannot part two good networks that differ by less than about "
+            f" {looked_at} cannot part two good networks that differ by less than about "
             f"{100 * facts.tellable:.0f} points"
         )
-        judged = facts.n_judging > facts.n_val
+        judged = facts.n_judging > n
         text += f", so heads on vectors are judged out of fold, on {facts.n_judging}." if judged else "."
     evidence: Evidence = {
         "n_train": facts.n_train, "n_val": facts.n_val, "n_judging": facts.n_judging,
+        "n_judging_trainings": facts.n_judging_trainings,
         "smallest": facts.smallest, "imbalance": facts.imbalance, "tellable": facts.tellable,
     }  # fmt: skip
     return Reason(text=text, evidence=evidence, reference=BONETT)
@@ -140,10 +143,9 @@ def _size(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
 
 def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
     trained = [way for way in conclusion.ways if not way.frozen and way.gain is not None]
-    skipped = [f"{way.name} ({way.why})" for way in conclusion.ways if way.status != "done"]
-    left_out = f" Without a result: {', '.join(skipped)}." if skipped else ""
+    left_out = _left_out(conclusion.ways)
     if not trained or conclusion.frozen is None:
-        if skipped:
+        if left_out:
             yield Reason(text=f"Nothing was trained for real to its end.{left_out}", evidence={})
         return
     best = max(trained, key=lambda way: way.gain or 0.0)
@@ -152,9 +154,8 @@ def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
     noise = _amount(metric, best.gain_error)
     reading = "more than noise" if best.gain > best.gain_error else "no gain beyond noise, and not worth its cost"
     direction = "better" if best.gain >= 0 else "worse"
-    epochs = "1 epoch" if best.epochs == 1 else f"{best.epochs} epochs"
     yield Reason(
-        text=f"Of the trainings that were tried, {best.name} ({epochs}) did best: on validation "
+        text=f"Of the trainings that were tried, {best.name} ({_epochs(best.epochs)}) did best: on validation "
         f"{_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
         f"with a standard error of {noise}. That is {reading}.{left_out}",
         evidence={
@@ -163,6 +164,27 @@ def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
         },
         reference=KUMAR,
     )
+
+
+def _left_out(ways: Sequence[WayRecord]) -> str:
+    """Return which trainings came to nothing, and which came to an end only with fewer epochs."""
+    done = {(way.name, way.model, way.size) for way in ways if way.status == "done"}
+    without, shorter = list[str](), dict[int, list[str]]()
+    for way in ways:
+        if way.status == "done":
+            continue
+        if (way.name, way.model, way.size) in done:
+            shorter.setdefault(way.epochs, []).append(f"{way.name} ({way.why})")
+        else:
+            without.append(f"{way.name} for {_epochs(way.epochs)} ({way.why})")
+    text = f" Without a result: {', '.join(without)}." if without else ""
+    for n_epochs, names in shorter.items():
+        text += f" Not trained for all {_epochs(n_epochs)}: {', '.join(names)}."
+    return text
+
+
+def _epochs(n: int) -> str:
+    return "1 epoch" if n == 1 else f"{n} epochs"
 
 
 def _domain(domain: DomainRecord) -> Reason:
@@ -211,5 +233,5 @@ def _value(found: Interval | None) -> str:
 
 
 def _amount(metric: str, value: float) -> str:
-    """Return a difference as people say it: points of a metric in 0..1, else in its unit."""
-    return f"{value:.3g}" if metric in UNBOUNDED else f"{100 * value:.1f} points"
+    """Return a difference as people say it: points of a percentage, else in the metric's unit."""
+    return f"{100 * value:.1f} points" if metric in PERCENTAGES else f"{value:.3g}"

@@ -3,7 +3,7 @@
 import textwrap
 from typing import Any
 
-from unfreeze.advice_records import AdviceRecord, ProbeRecord, WayRecord
+from unfreeze.advice_records import AdviceRecord, ProbeRecord, WayRecord, cheapness
 from unfreeze.advising import Advice
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import interval_text, time_text
@@ -49,7 +49,9 @@ def verdict_of(record: AdviceRecord) -> str:
     expected = record.expected
     if expected.value is None:
         return f"Take {way}: nothing was measured."
-    start = "Take" if record.can_tell else "Cannot tell; take the cheapest,"
+    ways = record.evidence.ways
+    taken = next((each for each in ways if _is_recommended(record, each)), None)
+    start = "Take" if record.can_tell else f"Cannot tell; take {cheapness(taken, ways)},"
     if record.evidence.learned is False:
         start = "Nothing learns these labels; if you must, take"
     takes = "" if expected.seconds is None else f": it trains in about {time_text(expected.seconds)}"

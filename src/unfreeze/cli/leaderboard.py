@@ -46,7 +46,7 @@ def leaderboard_text(found: Comparison) -> list[str | TableOf]:
 
 
 _COLUMNS = (
-    Column(title="way", whole=True),
+    Column(title="row", whole=True),
     Column(title="network", whole=True),
     Column(title="px", right=True),
     Column(title="metric (95%)", whole=True),

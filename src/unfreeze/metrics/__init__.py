@@ -4,12 +4,13 @@ from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
 from unfreeze.metrics.influence import heaviest_mistake, picture_influence
 from unfreeze.metrics.intervals import wilson
-from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PRIMARY, check_metric, is_better
+from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PERCENTAGES, PRIMARY, check_metric, is_better
 from unfreeze.metrics.points import score
 
 __all__ = [
     "HIGHER_IS_BETTER",
     "METRICS",
+    "PERCENTAGES",
     "PRIMARY",
     "check_metric",
     "evaluate_coverage",

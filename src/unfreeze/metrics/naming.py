@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from unfreeze.records import TaskName
 
-__all__ = ["HIGHER_IS_BETTER", "METRICS", "PRIMARY", "check_metric", "is_better"]
+__all__ = ["HIGHER_IS_BETTER", "METRICS", "PERCENTAGES", "PRIMARY", "check_metric", "is_better"]
 
 METRICS: Mapping[TaskName, tuple[str, ...]] = MappingProxyType(
     {
@@ -32,6 +32,7 @@ PRIMARY: Mapping[TaskName, str] = MappingProxyType(
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
     {name: name not in {"log_loss", "ece", "mae", "rmse"} for names in METRICS.values() for name in names}
 )
+PERCENTAGES = frozenset({"accuracy", "balanced_accuracy", "coverage"})  # shown as such, and their differences in points
 
 
 def check_metric(name: str | None, task: TaskName) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from unfreeze.options import SAID_BY_PLAN, flag
+from unfreeze.metrics import PERCENTAGES
+from unfreeze.options import SAID_BY_PLAN, flag, flag_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +72,6 @@ METRIC_NOTES = {
     "rmse": "the same with large errors counting more; lower is better",
     "r2": "share of the targets' spread that is explained; 0 is what their mean would reach",
 }
-PERCENTAGES = frozenset({"accuracy", "balanced_accuracy", "coverage"})
 MINUTE, HOUR = 60, 3600
 UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -198,12 +196,7 @@ def duration(seconds: float) -> str:
 def command(record: RunRecord) -> str:
     """Return the command that trains the same way again: the settings that differ from their defaults."""
     said = () if record.config.plan is None else SAID_BY_PLAN  # by the file; giving them as well would contradict it
-    words = ["unfreeze", "train", record.data.path]
-    for field in msgspec.structs.fields(type(record.config)):
-        value = getattr(record.config, field.name)
-        if value != field.default and field.name not in said:
-            words += _flag_words(field.name, value)
-    return shlex.join(words)
+    return shlex.join(["unfreeze", "train", record.data.path, *flag_words(record.config, without=said)])
 
 
 def compare_command(record: CompareRecord) -> str:
@@ -215,18 +208,4 @@ def compare_command(record: CompareRecord) -> str:
         words += [flag(name), ",".join(map(str, values))] if values else []
     words += [flag("seeds"), str(options.seeds)] if options.seeds != 1 else []
     words += [flag("folds"), str(options.folds)] if options.folds is not None else []
-    for field in msgspec.structs.fields(type(config)):
-        value = getattr(config, field.name)
-        said = value is not None and not isinstance(value, bool)  # what a flag can say, though it is the default
-        given = said and field.name in record.given
-        if field.name != "strategy" and (given or value != field.default):
-            words += _flag_words(field.name, value)
-    return shlex.join(words)
-
-
-def _flag_words(name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [flag(name)]  # a switch is named after what differs from the default
-    if isinstance(value, tuple):
-        return [word for part in value for word in (flag(name), str(part))]
-    return [flag(name), "none" if value is None else str(value)]
+    return shlex.join([*words, *flag_words(config, given=record.given, without={"strategy"})])

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
+from torch import Tensor, nn
 
 import unfreeze as uf
 from unfreeze.advice import advise_data
-from unfreeze.errors import ConfigError, InterruptedRunError, UnfreezeError
+from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, UnfreezeError
 from unfreeze.records import TrainOptions
 from unfreeze.training import Silent
 
@@ -148,6 +150,84 @@ def test_an_interrupt_leaves_what_is_known(image_folder: Path, tmp_path: Path) -
     assert left.status == "interrupted"
     assert left.evidence.probes
     assert left.expected.value is not None
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[[Tensor], bool]) -> None:
+    """Let timm make a network that runs out of memory where the input of a convolution is as told."""
+    make = timm.model_entrypoint(name)
+
+    def fail(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if when(inputs[0]):
+            raise RuntimeError("out of memory")
+
+    def broken(*args: Any, **kwargs: Any) -> nn.Module:
+        network: nn.Module = make(*args, **kwargs)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_pre_hook(fail)
+        return network
+
+    monkeypatch.setitem(timm.models._registry._model_entrypoints, name, broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [["test_resnet", "test_byobnet"], ["test_byobnet", "test_resnet"]])
+def test_a_network_that_fails_is_told_and_the_others_go_on(
+    models: list[str], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks(monkeypatch, "test_byobnet", lambda inputs: not inputs.is_meta)
+    options = {name: value for name, value in TINY.items() if name != "model"}
+    record = uf.advise(image_folder, models=models, budget=60, out=tmp_path / "a", engine="eager", **options).record
+    assert (record.model, record.status) == ("test_resnet", "stopped")
+    assert record.expected.value is not None
+    assert "test_byobnet at 32 px failed: RuntimeError: out of memory" in record.notes
+
+
+def test_where_no_network_can_be_measured_there_is_no_advice(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = ["test_resnet", "test_byobnet"]
+    for name in models:
+        breaks(monkeypatch, name, lambda inputs: not inputs.is_meta)
+    options = {name: value for name, value in TINY.items() if name != "model"}
+    with pytest.raises(FailedError, match="2 problems") as told:
+        uf.advise(image_folder, models=models, out=tmp_path / "a", engine="eager", **options)
+    assert "test_resnet could not be measured: RuntimeError: out of memory" in str(told.value)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_is_told_and_the_others_go_on(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks(monkeypatch, "test_resnet", lambda inputs: inputs.requires_grad and len(inputs) > 1)
+    record = advised(image_folder, tmp_path / "a", engine="eager", cache=False).record
+    ways = {way.name: way for way in record.evidence.ways}
+    assert ways["head, 512 hidden units"].status == "done"
+    for name in ("stages:1", "layerwise"):
+        assert (ways[name].status, ways[name].why) == ("failed", "RuntimeError: out of memory")
+    assert record.status == "stopped"
+    assert "Without a result: stages:1 for 2 epochs (RuntimeError: out of memory)" in " ".join(
+        reason.text for reason in record.reasons
+    )
+
+
+@pytest.mark.slow
+def test_facts_count_the_whole_split_and_what_judges_apart(
+    make_image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unfreeze.advice.advising.MOST_TRAIN", 30)
+    monkeypatch.setattr("unfreeze.advice.advising.MOST_VAL", 12)
+    data = make_image_folder(per_class=(90, 20))
+    record = advised(data, tmp_path / "a", budget=0.001).record
+    facts, counts = record.evidence.facts, record.data.split_counts
+    assert (facts.n_train, facts.n_val) == (counts["train"], counts["val"])
+    assert facts.n_val > facts.n_judging_trainings == facts.n_judging == 12
+    assert facts.smallest is not None
+    assert facts.smallest >= 12, "of the training pictures, not of the 30 of them that are looked at"
+    assert facts.imbalance == pytest.approx((facts.n_train - facts.smallest) / facts.smallest)
+    assert f"Of {facts.n_val} validation pictures 12 were looked at." in record.notes
+    assert "The 12 of them that are looked at cannot part" in record.reasons[1].text
 
 
 @pytest.mark.slow
