@@ -49,6 +49,8 @@ def test_json_is_advice_json_and_where_it_is(
         (("--budget", "never"), "--budget must be a time"),
         (("--lr", "0.1"), "--lr contradicts advise"),
         (("--strategy", "full"), "--strategy contradicts advise"),
+        (("--balance", "sampling"), "--balance sampling contradicts advise"),
+        (("--precision", "bf16"), "--precision bf16 contradicts advise"),
         (("--models", "vgg16,vgg16"), "--model contradicts --models"),
         (("--metric", "mae"), "mae"),
     ],

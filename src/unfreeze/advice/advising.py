@@ -124,6 +124,10 @@ def _problems(
     for name in FOUND_OUT:
         if name in given:
             yield f"{flag(name)} contradicts advise, which finds it out. Leave it out, or use compare."
+    if base.balance == "sampling":
+        yield "--balance sampling contradicts advise, whose heads see every picture once. Use --balance weights."
+    if base.precision == "bf16":
+        yield "--precision bf16 contradicts advise, whose heads are fitted in full precision. Leave it out."
     plain = msgspec.structs.replace(base, **{name: getattr(TrainOptions(), name) for name in FOUND_OUT})
     wrong = option_problems(plain, given=given - set(FOUND_OUT))
     yield from wrong

@@ -19,7 +19,7 @@ from unfreeze.comparison.statistics import RowStatistics
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.work import estimate_seconds
 from unfreeze.comparison_records import RowRecord, Spread, resume_command
-from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, UnfreezeError
+from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, reason_of
 from unfreeze.options import seed_of_data
 from unfreeze.records import RunRecord
 from unfreeze.training.directory import read_run
@@ -145,7 +145,7 @@ def _train_one(
             return False
         raise
     except Exception as error:  # noqa: BLE001 - whatever ends one cell, the others go on
-        reason, seconds = _reason(error), time.monotonic() - began
+        reason, seconds = reason_of(error), time.monotonic() - began
         state.write_cell(cell, status="failed", error=reason, seconds=round(seconds, 3))
         progress.cell_done(CellResult(cell=info, metric=study.metric, value=None, seconds=seconds, error=reason))
         return True
@@ -233,16 +233,12 @@ def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonP
             return whole
         raise
     except Exception as error:  # noqa: BLE001 - whatever ends it, what is finished has been compared
-        note = f'{BEST}/ is missing: the training of "{row.name}" for it failed. {_reason(error)}'
+        note = f'{BEST}/ is missing: the training of "{row.name}" for it failed. {reason_of(error)}'
         state.write(notes=(*state.record.notes, note))
         progress.note(note)
         return None
     state.write(best=keep_best(state.directory, whole.directory))
     return None
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
 
 
 def _nothing_finished(study: Study, state: State, shared: Shared, stopped: Cell | None) -> str:

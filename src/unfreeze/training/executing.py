@@ -12,7 +12,7 @@ import numpy as np
 
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
-from unfreeze.errors import InterruptedRunError, RunError, UnfreezeError
+from unfreeze.errors import InterruptedRunError, RunError, reason_of
 from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs, read_predictions
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment, seed_of_data
@@ -99,8 +99,7 @@ def _execute(
             f"Interrupted; the checkpoint is kept. Continue with: unfreeze train --resume --out {out}"
         ) from None
     except BaseException as error:
-        reason = str(error) if isinstance(error, UnfreezeError) else f"{type(error).__name__}: {error}"
-        update(out, record, status="failed", error=reason, timing=_with_total(record.timing, began))
+        update(out, record, status="failed", error=reason_of(error), timing=_with_total(record.timing, began))
         raise
     return out
 
