@@ -19,6 +19,7 @@ from unfreeze.metrics import (
     evaluate_scores,
     heaviest_mistake,
     is_better,
+    picture_contribution,
     picture_influence,
     score,
     wilson,
@@ -181,6 +182,27 @@ def test_the_heaviest_mistake_is_one_of_the_rarest_class_and_unbounded_metrics_h
     scores = one_hot(truth.tolist(), 3)
     assert heaviest_mistake("balanced_accuracy", truth, scores) == pytest.approx(1 / 15)
     assert heaviest_mistake("log_loss", truth, scores) == 0
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy"])
+def test_contributions_of_right_pictures_add_up_to_the_metric_and_are_influences_before_the_mean_is_taken_off(
+    name: str,
+) -> None:
+    truth = np.repeat([0, 1, 2], [9, 6, 3])
+    scores = one_hot([0, 1, 2, 2, 1, 0] * 3, 3)
+    contribution = picture_contribution(name, truth, scores)
+    right = scores.argmax(axis=1) == truth
+    assert contribution.sum() == pytest.approx(score(name, truth, scores))
+    assert (contribution[~right] == 0).all()
+    shift = contribution - picture_influence(name, truth, scores)
+    assert all(np.ptp(shift[truth == k]) == pytest.approx(0) for k in range(3))
+
+
+@pytest.mark.parametrize("name", ["auroc", "log_loss", "ece"])
+def test_metrics_that_count_no_right_pictures_contribute_their_influences(name: str) -> None:
+    truth = np.arange(12) % 3
+    scores = softmax(np.random.default_rng(0).normal(size=(12, 3)))
+    assert (picture_contribution(name, truth, scores) == picture_influence(name, truth, scores)).all()
 
 
 # -- odd splits --------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unfreeze.comparison.paired import measure, paired_spread
 from unfreeze.comparison.statistics import RowOutputs
-from unfreeze.metrics import HIGHER_IS_BETTER, heaviest_mistake, number_groups, picture_influence, score
+from unfreeze.metrics import HIGHER_IS_BETTER, number_groups, score
 
 __all__ = ["beats_chance", "cheapest_within_noise", "gain_of", "paired_error"]
 
@@ -22,18 +24,12 @@ CHANCE = 0.01  # how often a way that has learned nothing may seem to have
 def paired_error(metric: str, truth: Array, one: Array, other: Array, groups: Sequence[str] | None = None) -> float:
     """Return the standard error of the difference between two ways on the same pictures (groups count as one).
 
-    By the influence of each picture on either metric, as in `statistics`; what is hard for both cancels. Two more
-    pictures of the usual weight are supposed, one in favour of each (Bonett and Price 2012): a single picture that
-    one way gets right and the other wrong is no difference.
+    That of a comparison (`paired_spread`): what is hard for both cancels, and two more pictures of the usual weight are
+    supposed, one in favour of each (Bonett and Price 2012): a single picture that one way gets right and the other
+    wrong is no difference.
     """
-    apart = picture_influence(metric, truth, one) - picture_influence(metric, truth, other)
-    clusters = number_groups(groups)
-    by_group = apart if clusters is None else np.bincount(clusters, weights=apart)
-    squares = by_group**2
-    total = float(squares.sum())
-    heaviest = max(heaviest_mistake(metric, truth, outputs) for outputs in (one, other))
-    usual = float(np.sum(squares**2)) / total if total > 0 else heaviest**2
-    return float(np.sqrt(total + 2 * usual))
+    measured = measure(metric, truth, [[one], [other]], number_groups(groups))
+    return math.sqrt(paired_spread(measured, 0, 1).pictures)
 
 
 def gain_of(
@@ -55,14 +51,18 @@ def cheapest_within_noise(
     pictures that usually decide, keep the cheapest way however much better the others are.
 
     Args:
-        rows: one set of outputs each, for the same pictures; `cost` in any unit.
+        rows: one set of outputs each, for the same pictures. A row whose metric is not a number comes last: it is taken
+            only if no row has one, and then the cheapest.
         truth: as `compare_rows` takes it.
         metric: what decides.
         groups: what each picture belongs to.
     """
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
     values = [sign * score(metric, truth, row.outputs[0]) for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: (-values[i], rows[i].cost))
+    known = [i for i, value in enumerate(values) if math.isfinite(value)]
+    if not known:
+        return min(range(len(rows)), key=lambda i: rows[i].cost)
+    order = sorted(known, key=lambda i: (-values[i], rows[i].cost))
     best = order[0]
     near = [
         i
@@ -76,11 +76,14 @@ def cheapest_within_noise(
 def beats_chance(metric: str, truth: Array, outputs: Array, *, seed: int = 0) -> bool:
     """Say whether outputs tell more of the truth than they would of the same truths in another order.
 
-    A permutation test (Ojala and Garriga 2010) at 1%: it holds for every metric, and for classes of any sizes.
+    A permutation test (Ojala and Garriga 2010) at 1%: it holds for every metric, and for classes of any sizes. Where
+    the metric is not defined, as auroc on one class, nothing is told.
     """
     generator = np.random.default_rng(seed)
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
     real = sign * score(metric, truth, outputs)
+    if not math.isfinite(real):
+        return False
     shuffled = [sign * score(metric, truth[generator.permutation(len(truth))], outputs) for _ in range(N_SHUFFLES)]
     n_as_good = int(np.sum(np.array(shuffled) >= real))
     return bool((n_as_good + 1) / (N_SHUFFLES + 1) <= CHANCE)

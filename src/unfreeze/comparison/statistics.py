@@ -10,16 +10,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.comparison.paired import Measured, crossed_spread, differences_to, student_t
+from unfreeze.comparison.paired import crossed_spread, differences_to, measure, student_t
 from unfreeze.errors import ConfigError, raise_together
-from unfreeze.metrics import (
-    HIGHER_IS_BETTER,
-    check_metric,
-    evaluate_metric,
-    heaviest_mistake,
-    number_groups,
-    picture_influence,
-)
+from unfreeze.metrics import HIGHER_IS_BETTER, check_metric, evaluate_metric, number_groups
 from unfreeze.records import Interval, TaskName
 
 __all__ = ["Difference", "RowOutputs", "RowStatistics", "Verdict", "compare_rows"]
@@ -38,7 +31,8 @@ class RowOutputs:
         outputs: per seed, in one order of seeds for all rows, what the metric reads: (n, c) probabilities by class,
             (n, k) by label, or (n,) or (n, k) values; for metrics that count decisions of a network that decides by
             other scores than its probabilities, those scores. In one order of pictures for all rows.
-        cost: seconds; of the rows that cannot be told from the best, the cheapest is recommended.
+        cost: in any unit that all rows share (`unfreeze compare` gives multiply-adds): only its order counts. Of the
+            rows that cannot be told from the best, the cheapest is recommended.
     """
 
     name: str
@@ -119,7 +113,7 @@ def compare_rows(
             f"{name} is not defined on these {len(real)} pictures (one class, no positive label or constant targets), "
             "so it cannot rank. Compare by another metric, or on more pictures."
         )
-    measured = _measure(name, rows, real, intervals, clusters)
+    measured = measure(name, real, [row.outputs for row in rows], clusters)
     means = measured.values.mean(axis=1)
     rank = _ranks(name, rows, means)
     best = rank[0]
@@ -154,7 +148,7 @@ def _check_rows(rows: Sequence[RowOutputs], n_pictures: int, groups: Sequence[st
         problems.append(f"Each of the {n_pictures} pictures needs a group, but {len(groups)} groups were given.")
     for row in rows:
         if not math.isfinite(row.cost):
-            problems.append(f'The cost of "{row.name}" is {row.cost}, but must be seconds.')
+            problems.append(f'The cost of "{row.name}" is {row.cost}, but must be a finite number.')
         for number, outputs in enumerate(row.outputs):
             if len(outputs) != n_pictures:
                 problems.append(
@@ -166,24 +160,6 @@ def _check_rows(rows: Sequence[RowOutputs], n_pictures: int, groups: Sequence[st
                     "Leave the row out, or lower its rate."
                 )
     raise_together(problems)
-
-
-def _measure(
-    name: str,
-    rows: Sequence[RowOutputs],
-    truth: Array,
-    intervals: Sequence[Sequence[Interval]],
-    clusters: NDArray[np.intp] | None,
-) -> Measured:
-    """Return values, influences by group, and the heaviest mistake, of all rows and seeds."""
-    values = np.array([[each.value for each in of_row] for of_row in intervals], dtype=np.float64)
-    pictures = np.array([[picture_influence(name, truth, outputs) for outputs in row.outputs] for row in rows])
-    mistake = max(heaviest_mistake(name, truth, outputs) for row in rows for outputs in row.outputs)
-    if clusters is None:
-        return Measured(values=values, influences=pictures, mistake=mistake)
-    n_groups = int(clusters.max()) + 1
-    summed = np.apply_along_axis(lambda each: np.bincount(clusters, weights=each), 2, pictures)
-    return Measured(values=values, influences=summed, mistake=min(1.0, mistake * len(truth) / n_groups))
 
 
 def _ranks(name: str, rows: Sequence[RowOutputs], means: NDArray[np.float64]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
-from unfreeze.metrics.influence import heaviest_mistake, picture_influence
+from unfreeze.metrics.influence import heaviest_mistake, picture_contribution, picture_influence
 from unfreeze.metrics.intervals import wilson
 from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PERCENTAGES, PRIMARY, check_metric, is_better
 from unfreeze.metrics.points import score
@@ -19,6 +19,7 @@ __all__ = [
     "heaviest_mistake",
     "is_better",
     "number_groups",
+    "picture_contribution",
     "picture_influence",
     "score",
     "wilson",

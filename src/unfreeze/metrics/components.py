@@ -26,20 +26,34 @@ class Components:
     Attributes:
         parts: one per class or label that the data can judge; none if it can judge none.
         influence: (n,) what each picture does to the mean, to first order.
+        contribution: (n,) what each picture brings to the mean, before the class's own mean is taken off; for areas,
+            where no single picture is right or wrong, its influence.
         shared: how many components one mistake usually touches.
     """
 
     parts: tuple[Component, ...]
     influence: Floats
+    contribution: Floats
     shared: float = 1.0
 
 
-def _mean(pairs: Iterable[tuple[Component, Floats]], n: int, *, shared: float = 1.0) -> Components:
-    parts, total = [], np.zeros(n)
-    for part, influence in pairs:
-        parts.append(part)
-        total += influence
-    return Components(tuple(parts), total / max(1, len(parts)), shared)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One component with its influence and contribution, see `Components`."""
+
+    component: Component
+    influence: Floats
+    contribution: Floats
+
+
+def _mean(parts: Iterable[_Part], n: int, *, shared: float = 1.0) -> Components:
+    components, influence, contribution = [], np.zeros(n), np.zeros(n)
+    for part in parts:
+        components.append(part.component)
+        influence += part.influence
+        contribution += part.contribution
+    count = max(1, len(components))
+    return Components(tuple(components), influence / count, contribution / count, shared)
 
 
 def proportions(right: Bools) -> Components:
@@ -68,8 +82,8 @@ def _macro_f1(truth: Ints, scores: Floats) -> Components:
 def _auroc(truth: Ints, scores: Floats) -> Components:
     # Of two classes, each area is the other's mirror image: one is enough.
     classes = [1] if scores.shape[1] == 2 else np.unique(truth)  # noqa: PLR2004
-    pairs = [_area(truth == k, scores[:, k]) for k in classes if 0 < np.sum(truth == k) < len(truth)]
-    return _mean(pairs, len(truth), shared=2)
+    parts = [_area(truth == k, scores[:, k]) for k in classes if 0 < np.sum(truth == k) < len(truth)]
+    return _mean(parts, len(truth), shared=2)
 
 
 def _map(truth: Floats, scores: Floats) -> Components:
@@ -102,23 +116,25 @@ COMPONENTS: dict[str, Callable[[NDArray[Any], Floats], Components]] = {
 }
 
 
-def _proportion(right: Floats, among: Bools) -> tuple[Component, Floats]:
+def _proportion(right: Floats, among: Bools) -> _Part:
     n = int(among.sum())
     value = float(right[among].mean())
-    return Component(value, lambda true: true * (1 - true) / n), np.where(among, right - value, 0.0) / n
+    influence = np.where(among, right - value, 0.0) / n
+    return _Part(Component(value, lambda true: true * (1 - true) / n), influence, np.where(among, right, 0.0) / n)
 
 
-def _f1(real: Bools, guess: Bools) -> tuple[Component, Floats]:
+def _f1(real: Bools, guess: Bools) -> _Part:
     """F1 over all entries of (n, k) arrays: 2J / (1 + J) for the share J of hits in all that is marked."""
     marked, hit = (real | guess).sum(axis=1), (real & guess).sum(axis=1)
     n = int(marked.sum())
     share = float(hit.sum() / n)
     value = 2 * share / (1 + share)
-    influence = (hit - share * marked) / n * (2 / (1 + share) ** 2)
-    return Component(value, lambda true: true * (1 - true) * (2 - true) ** 2 / (2 * n)), influence
+    slope = 2 / (1 + share) ** 2
+    component = Component(value, lambda true: true * (1 - true) * (2 - true) ** 2 / (2 * n))
+    return _Part(component, (hit - share * marked) / n * slope, hit / n * slope)
 
 
-def _area(real: Bools, score: Floats) -> tuple[Component, Floats]:
+def _area(real: Bools, score: Floats) -> _Part:
     """Area under the ROC curve; variance by Hanley and McNeil 1982, sizes by Newcombe 2006 (method 5)."""
     pos, neg = np.sort(score[real]), np.sort(score[~real])
     n_pos, n_neg = len(pos), len(neg)
@@ -132,10 +148,10 @@ def _area(real: Bools, score: Floats) -> tuple[Component, Floats]:
         spread = 1 + n * (1 - true) / (2 - true) + n * true / (1 + true)
         return true * (1 - true) * spread / (n_pos * n_neg)
 
-    return Component(value, variance), influence
+    return _Part(Component(value, variance), influence, influence)
 
 
-def _average_precision(real: Bools, score: Floats) -> tuple[Component, Floats]:
+def _average_precision(real: Bools, score: Floats) -> _Part:
     """Average precision; it varies about like a proportion among the positives (Boyd, Eng and Page 2013)."""
     every, pos = np.sort(score), np.sort(score[real])
     n_pos = len(pos)
@@ -148,4 +164,4 @@ def _average_precision(real: Bools, score: Floats) -> tuple[Component, Floats]:
     loss = np.concatenate([[0.0], np.cumsum((precision[real] / n_found[real])[order])])
     below = np.searchsorted(pos, score, "right")
     influence = (real * (precision - value + share[below]) - loss[below]) / n_pos
-    return Component(value, lambda true: true * (1 - true) / n_pos), influence
+    return _Part(Component(value, lambda true: true * (1 - true) / n_pos), influence, influence)

@@ -16,7 +16,7 @@ from unfreeze.metrics.components import COMPONENTS
 from unfreeze.metrics.intervals import Floats
 from unfreeze.metrics.points import N_BINS, as_columns, picture_losses
 
-__all__ = ["heaviest_mistake", "picture_influence"]
+__all__ = ["heaviest_mistake", "picture_contribution", "picture_influence"]
 
 Array = NDArray[Any]
 
@@ -39,6 +39,22 @@ def picture_influence(name: str, truth: Array, scores: Array) -> Floats:
     columns, guesses = as_columns(real), as_columns(values)
     each = [_of_error(name, columns[:, k], guesses[:, k]) for k in range(columns.shape[1])]
     return np.asarray(np.mean(each, axis=0))
+
+
+def picture_contribution(name: str, truth: Array, scores: Array) -> Floats:
+    """Return what each picture brings to a metric (n,), before means are taken off.
+
+    A picture on which two networks decide alike brings both the same, and one that only one of them gets right parts
+    them by its whole weight. Influences, which are centred, do not show that weight where most pictures of a class part
+    them. Metrics that count no right pictures (areas, losses, errors) give their influences.
+
+    >>> truth = np.repeat([0, 1], [90, 10])
+    >>> picture_contribution("balanced_accuracy", truth, np.eye(2)[truth])[-1]
+    np.float64(0.05)
+    """
+    if name not in COMPONENTS:
+        return picture_influence(name, truth, scores)
+    return COMPONENTS[name](np.asarray(truth), np.asarray(scores, dtype=np.float64)).contribution
 
 
 def heaviest_mistake(name: str, truth: Array, scores: Array) -> float:

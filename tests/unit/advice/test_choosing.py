@@ -65,3 +65,23 @@ def test_a_constant_does_not_beat_chance() -> None:
     truth = np.random.default_rng(0).normal(size=60)
     assert not beats_chance("mae", truth, np.zeros(60))
     assert beats_chance("mae", truth, truth + 0.3)
+
+
+def test_what_a_metric_leaves_open_does_not_beat_chance() -> None:
+    one_class = np.zeros(20, dtype=int)
+    assert not beats_chance("auroc", one_class, np.full((20, 2), 0.5))
+
+
+def test_rows_whose_metric_is_not_a_number_come_last() -> None:
+    broken = np.full((len(TRUTH), 2), np.nan)
+    rows = [row("broken", broken, 1.0), row("poor", answers(90), 2.0), row("good", answers(10), 9.0)]
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
+        taken = cheapest_within_noise([rows[i] for i in order], TRUTH, metric="log_loss")
+        assert rows[order[taken]].name == "good"
+    assert cheapest_within_noise([row("dear", broken, 5.0), rows[0]], TRUTH, metric="log_loss") == 1
+
+
+def test_groups_that_decide_alike_could_be_parted_by_a_whole_group() -> None:
+    groups = [str(i // 10) for i in range(200)]
+    alike = answers(20)
+    assert paired_error("accuracy", TRUTH, alike, alike, groups) == pytest.approx(np.sqrt(2) * 10 / 200)

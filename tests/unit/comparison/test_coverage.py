@@ -50,14 +50,32 @@ def classifiers(strengths: Sequence[float], *, n_seeds: int, shift: float = 0.0,
     return draw
 
 
-def compared(draw: Draw, n: int, *, n_sets: int, size: int = 1) -> list[tuple[RowStatistics, ...]]:
+def uneven(sizes: Sequence[int], right: Sequence[float], *, n_rows: int) -> Draw:
+    """Equal rows that are right on a share of each class, independently; the classes have these sizes."""
+    truth = np.arange(len(sizes)).repeat(sizes)
+
+    def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, list[list[np.ndarray]]]:
+        assert n == len(truth)
+        rows = []
+        for _ in range(n_rows):
+            is_right = rng.random(n) < np.asarray(right)[truth]
+            decided = np.where(is_right, truth, (truth + 1) % len(sizes))
+            rows.append([0.98 * np.eye(len(sizes))[decided] + 0.02 / len(sizes)])
+        return truth, rows
+
+    return draw
+
+
+def compared(
+    draw: Draw, n: int, *, n_sets: int, size: int = 1, metric: str | None = None
+) -> list[tuple[RowStatistics, ...]]:
     rng = np.random.default_rng(0)
     found = []
     for _ in range(n_sets):
         truth, outputs = draw(rng, n)
         rows = [RowOutputs(name=str(i), outputs=tuple(each), cost=1.0 + i) for i, each in enumerate(outputs)]
         groups = [str(i // size) for i in range(n)] if size > 1 else None
-        found.append(compare_rows(rows, truth, task="classification", groups=groups))
+        found.append(compare_rows(rows, truth, task="classification", metric=metric, groups=groups))
     return found
 
 
@@ -102,6 +120,20 @@ def test_equal_rows_are_rarely_called_worse_however_many_there_are(n: int, n_row
 def test_equal_rows_are_rarely_called_worse_where_seeds_shift_whole_networks(n_seeds: int) -> None:
     sets = compared(classifiers([1.2, 1.2], n_seeds=n_seeds, shift=0.15), 200, n_sets=400)
     assert np.mean([any(each.verdict == "worse" for each in rows) for rows in sets]) <= 0.08
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_rows", [2, 5])
+@pytest.mark.parametrize(
+    ("sizes", "right"),
+    [((94, 6), (0.98, 0.5)), ((94, 6), (0.98, 0.8)), ((90, 10), (0.95, 0.6)), ((190, 4), (0.97, 0.5))],
+)
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_equal_rows_are_rarely_called_worse_where_a_rare_class_decides(
+    metric: str, sizes: tuple[int, int], right: tuple[float, float], n_rows: int
+) -> None:
+    sets = compared(uneven(sizes, right, n_rows=n_rows), sum(sizes), n_sets=200, metric=metric)
+    assert np.mean([any(each.verdict == "worse" for each in rows) for rows in sets]) <= 0.06
 
 
 @pytest.mark.slow

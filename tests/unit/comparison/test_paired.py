@@ -5,14 +5,23 @@ import math
 import numpy as np
 import pytest
 
-from unfreeze.comparison.paired import Measured, crossed_spread, differences_to, simultaneous_level, student_t
+from unfreeze.comparison.paired import (
+    Measured,
+    crossed_spread,
+    differences_to,
+    measure,
+    paired_spread,
+    simultaneous_level,
+    student_t,
+)
 
 
 def of_right(right: np.ndarray) -> Measured:
     """What accuracy says of rows (rows, seeds, pictures) of zeros and ones."""
     values = right.mean(axis=2)
     n = right.shape[2]
-    return Measured(values=values, influences=(right - values[:, :, None]) / n, mistake=1 / n)
+    influences = (right - values[:, :, None]) / n
+    return Measured(values=values, influences=influences, contributions=right / n, mistake=1 / n)
 
 
 def two_rows(n: int, *, only_first: int, only_second: int, both: int = 0) -> Measured:
@@ -23,14 +32,17 @@ def two_rows(n: int, *, only_first: int, only_second: int, both: int = 0) -> Mea
 
 
 @pytest.mark.parametrize(("n", "only_first", "only_second"), [(60, 6, 1), (400, 12, 20), (40, 5, 0)])
-def test_the_difference_of_two_accuracies_is_as_wide_as_bonett_and_prices(
+def test_the_difference_of_two_accuracies_has_the_error_of_bonett_and_price(
     n: int, only_first: int, only_second: int
 ) -> None:
-    found = differences_to(two_rows(n, only_first=only_first, only_second=only_second, both=20), 0)[1]
+    rows = two_rows(n, only_first=only_first, only_second=only_second, both=20)
     a, b = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     error = math.sqrt((a + b - (a - b) ** 2) / (n + 2))
-    assert found[0] == pytest.approx((only_second - only_first) / n)
-    assert found[2] - found[1] == pytest.approx(2 * student_t(n - 1) * error, rel=0.1)
+    spread = paired_spread(rows, 1, 0)
+    assert n * math.sqrt(spread.pictures) == pytest.approx((n + 2) * error, rel=0.01)
+    mean, low, high = differences_to(rows, 0)[1]
+    assert mean == pytest.approx((only_second - only_first) / n)
+    assert high - low == pytest.approx(2 * student_t(spread.degrees) * math.sqrt(spread.pictures))
 
 
 def test_five_pictures_on_one_side_are_no_difference_and_seven_are() -> None:
@@ -51,12 +63,16 @@ def test_all_right_against_all_wrong_is_a_difference_even_of_ten_pictures() -> N
 
 
 def test_one_group_of_pictures_cannot_tell() -> None:
-    measured = Measured(values=np.array([[0.5], [0.7]]), influences=np.zeros((2, 1, 1)), mistake=1.0)
+    contributions = np.array([[[0.5]], [[0.7]]])
+    measured = Measured(
+        values=contributions[:, :, 0], influences=np.zeros((2, 1, 1)), contributions=contributions, mistake=1.0
+    )
     assert np.isnan(differences_to(measured, 1)[0, 1:]).all()
 
 
 def test_equal_losses_cannot_tell() -> None:
-    measured = Measured(values=np.full((2, 1), 0.5), influences=np.zeros((2, 1, 30)))
+    nothing = np.zeros((2, 1, 30))
+    measured = Measured(values=np.full((2, 1), 0.5), influences=nothing, contributions=nothing)
     assert np.isnan(differences_to(measured, 1)[0, 1:]).all()
 
 
@@ -86,7 +102,39 @@ def test_seeds_that_agree_on_every_picture_but_shift_together_are_a_spread_of_th
     assert spread.seeds == pytest.approx(0.01 / 3)
     assert spread.pictures == pytest.approx(np.sum(pictures**2))
     whole = (spread.pictures + spread.seeds) ** 2
-    assert spread.degrees == pytest.approx(whole / (spread.pictures**2 / 299 + spread.seeds**2 / 2))
+    alone = crossed_spread(np.array([0.7]), pictures[None]).degrees
+    assert spread.degrees == pytest.approx(whole / (spread.pictures**2 / alone + spread.seeds**2 / 2))
+
+
+def test_normal_influences_have_about_as_many_degrees_of_freedom_as_there_are_pictures() -> None:
+    influences = np.random.default_rng(0).normal(size=(1, 100_000))
+    assert crossed_spread(np.zeros(1), influences).degrees == pytest.approx(100_000, rel=0.02)
+    assert crossed_spread(np.zeros(1), np.array([[-0.1, 0.1] * 20])).degrees == 39, "never more"
+
+
+def test_a_few_pictures_that_carry_the_variance_have_two_degrees_of_freedom_each() -> None:
+    influences = np.zeros((1, 1000))
+    influences[0, :6] = 0.1
+    assert crossed_spread(np.zeros(1), influences).degrees == pytest.approx(12, rel=0.01)
+
+
+def test_the_supposed_pictures_have_the_weight_of_the_class_that_parts_the_rows() -> None:
+    truth = np.repeat([0, 1], [90, 10])
+    perfect = np.eye(2)[truth]
+    for wrong, n_class, n_wrong in (((0, 1, 2), 90, 3), ((90, 91, 92, 93, 94, 95), 10, 6)):
+        guess = truth.copy()
+        guess[list(wrong)] = 1 - guess[list(wrong)]
+        spread = paired_spread(measure("balanced_accuracy", truth, [[perfect], [np.eye(2)[guess]]]), 0, 1)
+        weight = 0.5 / n_class
+        assert spread.pictures == pytest.approx((n_wrong - n_wrong**2 / n_class + 2) * weight**2)
+
+
+def test_groups_are_summed_and_a_mistake_of_a_whole_group_is_supposed() -> None:
+    truth = np.arange(20) % 2
+    alike = [[np.eye(2)[truth]]] * 2
+    measured = measure("accuracy", truth, alike, np.arange(20) // 4)
+    assert measured.influences.shape == measured.contributions.shape == (2, 1, 5)
+    assert paired_spread(measured, 0, 1).pictures == pytest.approx(2 * (4 / 20) ** 2)
 
 
 def test_seeds_that_disagree_on_single_pictures_count_at_most_twice() -> None:

@@ -102,6 +102,15 @@ def test_perfect_rows_are_tied_with_room_for_doubt_and_the_cheapest_is_recommend
     assert cheap.low < 0.9
 
 
+@pytest.mark.parametrize("sizes", [(6, 6), (94, 6)])
+def test_four_pictures_of_six_are_no_difference_as_in_mcnemars_exact_test(sizes: tuple[int, int]) -> None:
+    truth = np.repeat([0, 1], sizes)
+    never, mostly = np.zeros_like(truth), truth.copy()
+    mostly[sizes[0] : sizes[0] + 2] = 0
+    found = compare_rows([row("never", decided(never)), row("mostly", decided(mostly))], truth, task="classification")
+    assert [each.verdict for each in found] == ["tied", "best"]  # exact p = 0.125
+
+
 def test_the_rarest_class_widens_what_perfect_rows_could_differ_by() -> None:
     common, rare = np.arange(100) % 2, (np.arange(100) < 4).astype(int)
     lows = []
@@ -176,7 +185,10 @@ def test_what_is_wrong_with_rows_is_said_together() -> None:
     broken = decided(truth)
     broken[0] = np.nan
     rows = [row("a", decided(truth)), row("a", decided(truth)[:2], cost=float("inf")), row("b", broken)]
-    with pytest.raises(ConfigError, match=r"(?s)4 problems.*twice: a.*cost of .a. is inf.*for 2 pictures.*diverged"):
+    with pytest.raises(
+        ConfigError,
+        match=r"(?s)4 problems.*twice: a.*cost of .a. is inf, but must be a finite number.*for 2 pictures.*diverged",
+    ):
         compare_rows(rows, truth, task="classification")
     with pytest.raises(ConfigError, match="same seeds, at least one, but has a: 1, b: 2"):
         compare_rows([row("a", decided(truth)), row("b", *[decided(truth)] * 2)], truth, task="classification")
