@@ -48,9 +48,9 @@ class Bench:
         shutil.rmtree(room, ignore_errors=True)
         room.mkdir(parents=True)
         if contestant == WARM and not self.cache_of(scenario, repeat).is_dir():  # the cold training was measured before
-            cold = self.unfreeze_command(scenario, room / "cold", repeat, cache=True, seed=repeat)
+            cold = self.unfreeze_command(scenario, UNFREEZE, room / "cold", repeat)
             measure(cold, log=room / "cold.txt", environment=_environment(contestant))
-        if contestant == UNFREEZE:
+        if contestant.cache == "empty":
             shutil.rmtree(self.cache_of(scenario, repeat), ignore_errors=True)
         log = self.work / "logs" / f"{room.name}.txt"
         measured = measure(
@@ -76,8 +76,7 @@ class Bench:
     def command(self, scenario: Scenario, contestant: Contestant, room: Path, repeat: int) -> list[str | Path]:
         """Return the whole command of a cell."""
         if contestant.script is None:
-            seed = repeat + SECOND_SEED if contestant == WARM else repeat
-            return self.unfreeze_command(scenario, room / "run", repeat, cache=self.has_cache, seed=seed)
+            return self.unfreeze_command(scenario, contestant, room / "run", repeat)
         return [
             self.peers_python, HERE / "peers" / contestant.script,
             "--split", self.layout.split, "--weights", self.weights, "--out", room / "result.json",
@@ -86,15 +85,15 @@ class Bench:
             "--size", str(self.size), "--batch-size", str(self.batch_size), "--seed", str(repeat),
         ]  # fmt: skip
 
-    def unfreeze_command(
-        self, scenario: Scenario, out: Path, repeat: int, *, cache: bool, seed: int
-    ) -> list[str | Path]:
+    def unfreeze_command(self, scenario: Scenario, contestant: Contestant, out: Path, repeat: int) -> list[str | Path]:
         """Return unfreeze's own command; no picture is varied, since the peers vary none either."""
         return [
             sys.executable, "-m", "unfreeze.cli", "train", self.layout.folder, "--out", out, "--json",
             "--strategy", scenario.strategy, "--epochs", str(scenario.epochs), "--augment", "none",
-            "--size", str(self.size), "--batch-size", str(self.batch_size), "--seed", str(seed),
-            *(("--cache-dir", self.cache_of(scenario, repeat)) if cache else ()),
+            "--size", str(self.size), "--batch-size", str(self.batch_size),
+            "--seed", str(repeat + SECOND_SEED if contestant == WARM else repeat),
+            *(("--cache-dir", self.cache_of(scenario, repeat)) if self.has_cache else ()),
+            *contestant.options,
         ]  # fmt: skip
 
     def cache_of(self, scenario: Scenario, repeat: int) -> Path:

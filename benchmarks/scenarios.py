@@ -78,6 +78,7 @@ class Contestant:
         script: Its program in peers/; None for unfreeze, which is started by its own command.
         scenarios: What it can do; everything by default.
         cache: Whether it may find what another training of unfreeze has computed.
+        options: What unfreeze is told besides.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Contestant:
     script: str | None
     scenarios: tuple[str, ...] = tuple(scenario.name for scenario in SCENARIOS)
     cache: Literal["empty", "filled"] = "empty"
+    options: tuple[str, ...] = ()
 
 
 HEADS = ("head-10", "head-30")
@@ -96,9 +98,17 @@ WARM = Contestant(
     scenarios=(*HEADS, "last-stage"),
     cache="filled",
 )
+BF16 = Contestant(
+    name="unfreeze-bf16",
+    title="unfreeze `--precision bf16`",
+    script=None,
+    scenarios=(*HEADS, "full"),
+    options=("--precision", "bf16"),
+)
 CONTESTANTS = (
     UNFREEZE,
     WARM,
+    BF16,
     Contestant(name="plain", title="plain PyTorch + timm loop", script="plain.py"),
     Contestant(name="fastai-fit", title="fastai `freeze` + `fit`", script="fastai_fit.py"),
     Contestant(name="fastai-fine-tune", title="fastai `fine_tune`", script="fastai_fine_tune.py", scenarios=("full",)),

@@ -59,7 +59,7 @@ def _described(content: dict[str, Any]) -> str:
     releases = versions["peers"] | versions["unfreeze"]
     settings, epochs = content["settings"], content["settings"]["epochs"]
     tried = (
-        f"A first try: every training shortened to {epochs} epoch{'s' if epochs > 1 else ''}.\n\n"
+        f"Every training is shortened to {epochs} epoch{'s' if epochs > 1 else ''}.\n\n"
         if isinstance(epochs, int)
         else ""
     )

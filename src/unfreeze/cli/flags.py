@@ -240,7 +240,9 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         _setting(
-            "precision", MACHINE, "How precisely what trains is computed; auto is fp32, as frozen layers always are."
+            "precision",
+            MACHINE,
+            "How precisely to compute; bf16 is faster where the processor has it, and less exact. Auto is fp32.",
         ),
     ]
     engine: Annotated[

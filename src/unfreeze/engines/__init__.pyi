@@ -2,7 +2,7 @@ from .choosing import choose_engines
 from .compiled import CompiledEngine
 from .eager import EagerEngine
 from .engine import Engine, EngineName, Precision
-from .opening import Opened, open_engine, possible_engines
+from .opening import Opened, open_engine, possible_engines, possible_precision
 from .openvino_engine import OpenVinoEngine
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "choose_engines",
     "open_engine",
     "possible_engines",
+    "possible_precision",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Opened", "open_engine", "possible_engines"]
+__all__ = ["Opened", "open_engine", "possible_engines", "possible_precision"]
 
 N_CHECKED = 6  # pictures that an engine is checked on: not a whole request, so that filling up is checked as well
 
@@ -79,7 +79,7 @@ def open_engine(
     """
     _check(engine, precision, batch_size, key)
     notes: list[str] = []
-    possible = _possible_precision(precision, device)
+    possible = possible_precision(precision, device=device)
     if possible != precision:
         notes.append("This processor has no bf16: the frozen layers are computed in fp32.")
     if engine == "openvino" and device.type != "cpu":
@@ -98,6 +98,15 @@ def possible_engines(
 ) -> tuple[EngineName, ...]:
     """Return the engines that `open_engine` tries here, in its order; see `choose_engines`."""
     return choose_engines(engine, device=device.type, has_openvino=_has_openvino(), n_images=n_images)
+
+
+def possible_precision(precision: Precision, *, device: torch.device) -> Precision:
+    """Return the precision that `open_engine` tries first here: fp32 where the processor has no bf16."""
+    if precision == "fp32":
+        return "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if _has_openvino() and has_bf16() else "fp32"
 
 
 @dataclass(frozen=True)
@@ -216,14 +225,6 @@ def _check(engine: str, precision: str, batch_size: int, key: str | None) -> Non
 
 def _has_openvino() -> bool:
     return find_spec("openvino") is not None
-
-
-def _possible_precision(precision: Precision, device: torch.device) -> Precision:
-    if precision == "fp32":
-        return "fp32"
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if _has_openvino() and has_bf16() else "fp32"
 
 
 def _first_line(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from unfreeze.evaluation.predicting import laid_out
 
 if TYPE_CHECKING:
     from unfreeze.backbones import Network
+    from unfreeze.engines import Precision
 
 __all__ = ["Device", "device_problem"]
 
@@ -35,7 +36,7 @@ class Device:
         precision: "auto" (fp32), "fp32" or "bf16" (autocast; the weights stay fp32).
     """
 
-    def __init__(self, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(self, device: str = "auto", precision: Literal["auto"] | Precision = "auto") -> None:
         problem = device_problem(device, precision)
         if problem:
             raise ConfigError(problem)
@@ -44,7 +45,7 @@ class Device:
 
         # accelerate keeps the first training's device and precision for the whole process, and refuses others.
         AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - it has no public name
-        self.precision = "fp32" if precision == "auto" else precision
+        self.precision: Precision = "fp32" if precision == "auto" else precision
         cpu = device == "cpu" or not torch.cuda.is_available()
         self._accelerator: Any = Accelerator(cpu=cpu, mixed_precision="bf16" if self.precision == "bf16" else "no")
         self.torch_device: torch.device = self._accelerator.device

@@ -194,6 +194,7 @@ def make_feeder(setup: Setup, settings: LoopSettings, progress: Progress) -> Cac
         engine=options.engine,
         device=setup.device.torch_device,
         cache=setup.cache,
+        precision=setup.device.precision,
     )
     return CachedFeeder(setup.network, setup.plan, setup.data, settings, prefix=prefix, progress=progress)
 

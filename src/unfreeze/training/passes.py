@@ -26,7 +26,7 @@ from unfreeze.data import batches
 from unfreeze.data.decoding import decoder_version
 from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
-from unfreeze.engines import Engine, EngineName, Opened, open_engine, possible_engines
+from unfreeze.engines import Engine, EngineName, Opened, Precision, open_engine, possible_engines, possible_precision
 from unfreeze.frontier import Split, merge_prefixes
 from unfreeze.training.needs import Need, Row
 from unfreeze.training.prefixes import PassContext, PrefixUse
@@ -59,6 +59,7 @@ class Passes:
         self.use = PrefixUse()
         self.engine: Engine | None = None
         self.engine_name = self._engine_for(need)
+        self.precision: Precision = possible_precision(context.prefix.precision, device=context.prefix.device)
         self._later, self._shared = later, tuple[Need, ...]()
 
     def fetched(self, augment: Augment, rows: list[Row]) -> tuple[Activations, Mapping[Row, int]]:
@@ -115,7 +116,7 @@ class Passes:
             weights_sha256=split.weights_hash,
             graph=split.graph_hash,
             engine=f"{name} {metadata.version(PACKAGES[name])} on {context.prefix.device.type}",
-            precision="fp32",
+            precision=self.precision,
             decoder=decoder_version(),
         )
 
@@ -127,7 +128,7 @@ class Passes:
             size=network.spec.size,
             views="evaluation" if augment == "none" else f"{augment}, seed {settings.seed}",
             engine=self.engine_name,
-            precision="fp32",
+            precision=self.precision,
         )
 
     def _engine_for(self, need: Need) -> EngineName:
@@ -213,10 +214,13 @@ class Passes:
             for note in opened.notes:
                 self.context.note(note)
             self.engine = opened.engine
-            if opened.engine.name != self.engine_name:
-                self.engine_name = opened.engine.name
+            if not self._is_meant(opened.engine):
+                self.engine_name, self.precision = opened.engine.name, opened.engine.precision
                 raise _OtherEngineError
         return self.engine
+
+    def _is_meant(self, engine: Engine) -> bool:
+        return (engine.name, engine.precision) == (self.engine_name, self.precision)
 
     def _open_shared(self, pictures: Tensor) -> Opened | None:
         """Open the engine that was meant for what later phases need as well; None if nothing is to be shared."""
@@ -224,7 +228,7 @@ class Passes:
         splits = (self.split, *(need.split for need in chosen))
         merged = merge_prefixes([split.prefix for split in splits], self.context.example) if chosen else None
         opened = None if merged is None else self._open(merged, splits, pictures)
-        if opened is None or opened.engine.name != self.engine_name:
+        if opened is None or not self._is_meant(opened.engine):
             return None
         self._shared = chosen
         return opened
@@ -260,7 +264,7 @@ class Passes:
             prefix,
             pictures,
             engine=settings.engine,
-            precision="fp32",
+            precision=settings.precision,
             batch_size=self.context.settings.batch_size,
             device=settings.device,
             cache_dir=None if settings.cache is None else settings.cache.directory,

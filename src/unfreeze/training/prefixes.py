@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unfreeze.backbones import Network
 from unfreeze.cache import ActivationCache, KeptRows
-from unfreeze.engines import EngineName
+from unfreeze.engines import EngineName, Precision
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress
@@ -26,6 +26,7 @@ class PrefixSettings:
     engine: Literal["auto"] | EngineName
     device: torch.device
     cache: ActivationCache | None  # None: in memory only, for this training
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ import torch
 import unfreeze as uf
 from unfreeze.backbones import Network, load_network
 from unfreeze.cache import ActivationCache
+from unfreeze.engines import Precision
+from unfreeze.engines.openvino_engine import has_bf16
 from unfreeze.freezing import apply_plan
 from unfreeze.plans import Plan, make_plan
 from unfreeze.records import TrainOptions, read_jsonl
@@ -231,3 +233,21 @@ def test_a_cache_without_room_is_said_in_the_record_and_memory_takes_its_place(
     assert any("has no room" in note for note in run.record.notes)
     assert run.record.cache.n_bytes > 0
     assert not (tmp_path / "cache" / "activations").exists() or not any((tmp_path / "cache" / "activations").iterdir())
+
+
+@pytest.mark.slow
+def test_what_was_computed_in_fp32_is_not_taken_for_bf16(data: StudiedData, tmp_path: Path) -> None:
+    settings, cache = settings_of(data), ActivationCache(tmp_path)
+    hits = []
+    for precision in ("fp32", "bf16", "bf16"):
+        network = load_network("test_resnet", task="classification", outputs=("cat", "dog"), size=32, pretrained=False)
+        plan = make_plan("head", network.layers, epochs=1)
+        network.train()
+        apply_plan(network, plan, step=0, steps_per_epoch=1)
+        prefix = PrefixSettings(
+            engine="auto", device=torch.device("cpu"), cache=cache, precision=cast("Precision", precision)
+        )
+        feeder = CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Silent())
+        feeder.feed(range(1), phase=0, head_alone=True, check=lambda: None)
+        hits.append(feeder.use.hit_ratio)
+    assert hits == ([0.0, 0.0, 1.0] if has_bf16() else [0.0, 1.0, 1.0])
