@@ -39,10 +39,7 @@ def predicting(room: Room) -> list[Reading]:
     predictor = _predictor(room)
     files = list(islice(cycle(_pictures(room)), N_PICTURES))
     chunks = [files[i : i + BATCH_SIZE] for i in range(0, len(files), BATCH_SIZE)]
-    views = [
-        view for _, several in prefetch(predictor.prepare, chunks[: N_IN_MEMORY // BATCH_SIZE]) for view in several
-    ]
-    batches = [torch.stack(views[i : i + BATCH_SIZE]) for i in range(0, len(views), BATCH_SIZE)]
+    batches = [torch.stack(views) for _, views in prefetch(predictor.prepare, chunks[: N_IN_MEMORY // BATCH_SIZE])]
     engine = open_network(predictor.network, batches[0], device=torch.device("cpu"), batch_size=BATCH_SIZE).engine
 
     def in_memory() -> Tensor:
@@ -52,14 +49,14 @@ def predicting(room: Room) -> list[Reading]:
         for _ in prefetch(predictor.prepare, chunks):
             pass
 
+    def predict() -> None:
+        for _ in predictor.stream(files):
+            pass
+
     list(predictor.stream(files[:N_IN_MEMORY]))  # opens its engine
     both, by_engine, rates = [], [], []
     for _ in range(room.n_repeats):
-        computing, reading, whole = (
-            seconds_of(in_memory),
-            seconds_of(decoding),
-            seconds_of(lambda: _run(predictor, files)),
-        )
+        computing, reading, whole = seconds_of(in_memory), seconds_of(decoding), seconds_of(predict)
         rates.append([N_PICTURES / seconds for seconds in (computing, reading, whole)])
         by_engine.append(computing / whole)
         both.append((computing + reading) / whole)
@@ -71,11 +68,6 @@ def predicting(room: Room) -> list[Reading]:
         Reading(name="predicting against the engine", value=median(by_engine), unit="×", limit=LEAST_SHARE),
         Reading(name="predicting against engine and decoding", value=median(both), unit="×", limit=LEAST_SHARE),
     ]
-
-
-def _run(predictor: Predictor, files: list[Path]) -> None:
-    for _ in predictor.stream(files):
-        pass
 
 
 def _predictor(room: Room) -> Predictor:
@@ -90,9 +82,7 @@ def _predictor(room: Room) -> Predictor:
         status="done",
         created="",
         config=TrainOptions(),
-        data=DataRecord(
-            path="", fingerprint="", n_images=0, counts={}, split_counts={}, split_sha256="", split_given=False
-        ),
+        data=DataRecord(path="", fingerprint="", n_images=0, counts={}, split_counts={}, split_sha256=""),
         classes=outputs,
         split={},
         weights=WeightsRecord(kind="random", source=""),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unfreeze.backbones import Network, rebuild
+from unfreeze.backbones.saving import MODEL_FILE, TENSORS_FILE
 from unfreeze.cache import cache_directory
 from unfreeze.data import decode_views, prefetch, read_views
 from unfreeze.engines import EagerEngine, Engine, EngineName, Opened
@@ -77,7 +78,7 @@ class Predictor:
     @classmethod
     def open(
         cls,
-        run: Path,
+        run: Path | str,
         *,
         engine: Literal["auto"] | EngineName = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -99,11 +100,12 @@ class Predictor:
             RunError: the directory is missing, unfinished, or not readable as a run.
             ConfigError: see the class.
         """
-        record = read_finished(run)
-        network = rebuild(read_json(run / "model.json", ModelRecord), run / "model.safetensors")
+        path = Path(run)
+        record = read_finished(path)
+        network = rebuild(read_json(path / MODEL_FILE, ModelRecord), path / TENSORS_FILE)
         stored = _place(cache_dir) if cache else None
         opened = cls(network, record, engine=engine, device=device, batch_size=batch_size, cache_dir=stored)
-        opened._own_pictures = tuple(sorted((run / EVIDENCE).glob("*.jpg")))[:N_OF_THE_RUN]
+        opened._own_pictures = tuple(sorted((path / EVIDENCE).glob("*.jpg")))[:N_OF_THE_RUN]
         return opened
 
     @property

@@ -63,7 +63,7 @@ def test_pictures_in_memory_have_the_scores_of_their_files(predictor: Predictor,
         assert list(one.scores.values()) == pytest.approx(list(other.scores.values()), abs=1e-6)
         assert one.prediction == other.prediction
     assert predictor.predict([]) == []
-    with pytest.raises(ImageError, match='"x.png" is not a picture'):
+    with pytest.raises(ImageError, match=r'"x\.png" is not a picture'):
         predictor.prepare(b"not a picture", name="x.png")
 
 
