@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, Column, TableOf
 from unfreeze.cli.flags import MACHINE, OUTPUT, CacheFlags, JsonFlag, WholeNumber, options_from
-from unfreeze.errors import ConfigError
+from unfreeze.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
     from unfreeze.predicting import PictureFiles, Predictor, Row, Tally
@@ -59,11 +59,13 @@ def predict_command(
     """
     if resume and out is None:
         raise ConfigError("--resume needs --out: the table to go on with.")
-    from unfreeze.cli.prediction_progress import watching_predictions
-    from unfreeze.predicting import PictureFiles, Predictor, check_out, predict_table
+    from unfreeze.predicting import check_out
 
     if out is not None:
-        check_out(out)
+        check_out(out)  # before torch is loaded
+    from unfreeze.cli.prediction_progress import watching_predictions
+    from unfreeze.predicting import PictureFiles, Predictor, predict_table
+
     place = options_from(flags or {})
     predictor = Predictor.open(run, engine=engine, device=device, batch_size=batch_size, **place)
     files = PictureFiles(images)
@@ -92,11 +94,16 @@ def _printed(
     from unfreeze.predicting import Tally, predict_rows
 
     tally, first, encoded = Tally(), list[Any](), list[msgspec.Raw]()
-    for row in predict_rows(predictor, files, tally, heat_maps=heatmaps, watch=watch):
-        if as_json:
-            encoded.append(msgspec.Raw(msgspec.json.encode(row)))
-        elif row["error"] is None and len(first) < N_ROWS_SHOWN:
-            first.append(row)
+    try:
+        for row in predict_rows(predictor, files, tally, heat_maps=heatmaps, watch=watch):
+            if as_json:
+                encoded.append(msgspec.Raw(msgspec.json.encode(row)))
+            elif row["error"] is None and len(first) < N_ROWS_SHOWN:
+                first.append(row)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "Interrupted. With --out, predictions are kept as they come, and --resume goes on."
+        ) from None
     notes = _notes(tally, predictor)
     n_more = tally.n_predicted - len(first)
     more = [f"… and {n_more} more: --out predictions.csv writes all of them."] if n_more else []

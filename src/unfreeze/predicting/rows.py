@@ -73,24 +73,24 @@ class TableColumns:
         several = len(self.outputs) > 1  # one target: its value is the prediction
         return tuple(f"{kind}:{name}" if several else kind for name in self.outputs for kind in kinds)
 
-    def cells(self, row: Row) -> tuple[list[str], list[float | None]]:
-        """Return the texts and the numbers of a row, in the order of `texts` and `numbers`; no number with an error."""
-        error = row["error"]
-        scores = row["scores"]
+    def cells(self, row: Row) -> tuple[list[str | None], list[float | None]]:
+        """Return the texts and the numbers of a row, by `texts` and `numbers`; None where there is none."""
+        file, error, scores = row["file"], row["error"], row["scores"]
+        if error is not None:
+            return [file, *[None] * (len(self.texts) - 2), error], [None] * len(self.numbers)
         if self.task != "regression":
             decided = [decision_text(row["prediction"]), *([set_text(row)] if self.has_sets else [])]
-            return [row["file"], *decided, error or ""], [_number(scores, name, error) for name in self.outputs]
+            return [file, *decided, None], [_number(scores[name]) for name in self.outputs]
         numbers: list[float | None] = []
         for name in self.outputs:
-            numbers.append(_number(scores, name, error))
-            if self.has_sets:
-                numbers += [None, None] if error is not None else row["intervals"][name]
-        return [row["file"], error or ""], numbers
+            numbers += [_number(scores[name]), *(row["intervals"][name] if self.has_sets else ())]
+        return [file, None], numbers
 
     def csv_cells(self, row: Row) -> list[str]:
         """Return the cells of a row as CSV has them, in the order of `names`."""
         texts, numbers = self.cells(row)
-        return [*texts[:-1], *("" if value is None else f"{value:.7g}" for value in numbers), texts[-1]]
+        shown = ("" if value is None else f"{value:.7g}" for value in numbers)
+        return [*(text or "" for text in texts[:-1]), *shown, texts[-1] or ""]
 
 
 def decision_text(decision: Any) -> str:
@@ -112,9 +112,6 @@ def set_text(row: Row) -> str:
     return ", ".join(ends.values() if len(ends) == 1 else (f"{name} {text}" for name, text in ends.items()))
 
 
-def _number(scores: Mapping[str, float | None], name: str, error: str | None) -> float | None:
-    """Return a score; one that JSON does not know is not a number, and an unreadable picture has none."""
-    if error is not None:
-        return None
-    value = scores[name]
+def _number(value: float | None) -> float:
+    """Return a score; JSON knows no other numbers than finite ones, and has null for them."""
     return float("nan") if value is None else value

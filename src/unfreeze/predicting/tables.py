@@ -96,7 +96,7 @@ def _frames(rows: Iterator[Row], columns: TableColumns) -> Iterator[pl.DataFrame
     schema = {name: pl.String if name in columns.texts else pl.Float64 for name in names}
     for first in rows:
         cells = [columns.cells(row) for row in chain((first,), islice(rows, n_rows - 1))]
-        data = [[*(text or None for text in texts), *numbers] for texts, numbers in cells]
+        data = [[*texts, *numbers] for texts, numbers in cells]
         yield pl.DataFrame(data, schema=schema, orient="row").select(columns.names)
 
 

@@ -12,6 +12,7 @@ import pytest
 from unfreeze.errors import ConfigError, DataError, InterruptedRunError, RunError
 from unfreeze.predicting import PictureFiles, Predictor, TableColumns, predict_table
 from unfreeze.predicting.journal import Journal, journal_path
+from unfreeze.predicting.tables import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,6 +232,32 @@ def test_the_columns_follow_from_the_network(
     assert cells[columns.numbers[0]] == "0.25"
     assert cells.get("prediction", "0.25") == {"classification": "a", "multilabel": "a|b\\|c"}.get(task, "0.25")
     assert cells.get("low", "0") == "0"
+
+
+def test_where_no_label_is_found_is_not_where_nothing_could_be_read(tmp_path: Path) -> None:
+    columns = TableColumns(task="multilabel", outputs=("a",), has_sets=False)
+    row = {"file": "x", "prediction": [], "scores": {"a": 0.1}, "error": None}
+    broken = {"file": "y", "prediction": None, "scores": {}, "error": "broken"}
+    assert columns.cells(row) == (["x", "", None], [0.1])
+    assert columns.cells(broken) == (["y", None, "broken"], [None])
+    with Journal(tmp_path / "j", network="n", resume=False) as journal:
+        for each in (row, broken):
+            journal.append(each)
+        write_table(tmp_path / "p.parquet", journal, columns, about={})
+    assert pl.read_parquet(tmp_path / "p.parquet").rows() == [("x", "", 0.1, None), ("y", None, None, "broken")]
+
+
+def test_a_long_table_is_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unfreeze.predicting.tables.CELLS_AT_ONCE", 12)
+    columns = TableColumns(task="regression", outputs=("w",), has_sets=False)
+    with Journal(tmp_path / "j", network="n", resume=False) as journal:
+        for number in range(10):
+            journal.append({"file": f"{number}", "prediction": 1.0, "scores": {"w": number / 2}, "error": None})
+        write_table(tmp_path / "p.parquet", journal, columns, about={})
+    frame = pl.read_parquet(tmp_path / "p.parquet")
+    assert frame["file"].to_list() == [f"{number}" for number in range(10)]
+    assert frame["prediction"].to_list() == [number / 2 for number in range(10)]
+    assert left_in(tmp_path) == ["j", "p.parquet"]
 
 
 def test_a_score_that_is_no_number_is_kept_as_such(tmp_path: Path) -> None:
