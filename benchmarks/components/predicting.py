@@ -94,7 +94,7 @@ def _predictor(room: Room) -> Predictor:
 
 
 def _pictures(room: Room) -> Path:
-    """Return a folder of links to the user's photographs, at any depth, or to solar cells; each occurs several times."""
+    """Return a folder of links to the user's photographs, at any depth, or to solar cells; each comes several times."""
     from unfreeze.data import find_images
     from unfreeze.data.samples import write_solar_cells
 
