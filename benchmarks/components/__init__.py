@@ -1,5 +1,5 @@
 """The parts that are measured by themselves, one file for each stretch of the way. Importing it registers them."""
 
-from components import decoding, memory, passing, starting, training
+from components import decoding, memory, passing, predicting, starting, training
 
-__all__ = ["decoding", "memory", "passing", "starting", "training"]
+__all__ = ["decoding", "memory", "passing", "predicting", "starting", "training"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from unfreeze.advice_records import read_advice
-from unfreeze.errors import ConfigError, RunError, did_you_mean, raise_together
+from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.options import flag
 from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TaskName, TrainOptions, read_json
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.evaluation import Prediction
     from unfreeze.plans import Plan
+    from unfreeze.predicting import Predictor
     from unfreeze.training.progress import Progress
 
 __all__ = ["Evaluation", "Run", "check", "checked_names", "load", "plan_for", "train"]
@@ -54,15 +55,10 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        from unfreeze.training.directory import read_run
+        from unfreeze.training.directory import read_finished
 
         self.path = Path(path)
-        self.record: RunRecord = read_run(self.path)
-        if self.record.status != "done":
-            raise RunError(
-                f'The run in "{self.path}" is {self.record.status}; finish it with: '
-                f"unfreeze train --resume --out {self.path}"
-            )
+        self.record: RunRecord = read_finished(self.path)
 
     def __repr__(self) -> str:
         name = self.record.primary_metric
@@ -91,15 +87,17 @@ class Run:
     def predict(self, paths: str | Path | Iterable[str | Path], *, batch_size: int = 32) -> list[Prediction]:
         """Predict pictures: files, folders (searched through) and globs.
 
-        A picture that cannot be read is reported in its `Prediction.error`.
+        A picture that cannot be read is reported in its `Prediction.error`. For more pictures than predictions fit
+        into memory there is `unfreeze.predicting`, which the command line uses.
 
         Raises:
+            ConfigError: a batch size below 1.
             DataError: a path does not exist, or there is no picture among them.
         """
-        from unfreeze.evaluation import expand_paths, predict_files
+        from unfreeze.predicting import PictureFiles
 
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
-        return list(predict_files(self.model, expand_paths(given), batch_size=batch_size))
+        files = PictureFiles([paths] if isinstance(paths, str | Path) else paths)
+        return list(self._predictor.stream(files, batch_size=batch_size))
 
     def evaluate(self, data: str | Path, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Evaluate on other labelled pictures.
@@ -135,6 +133,12 @@ class Run:
 
         write_methods(self.path)
         return write_report(self.path)
+
+    @functools.cached_property
+    def _predictor(self) -> Predictor:
+        from unfreeze.predicting import Predictor
+
+        return Predictor.open(self.path)
 
     def _seen(self) -> frozenset[Path]:
         """Return the pictures that the network was trained or chosen on."""

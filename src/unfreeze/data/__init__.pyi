@@ -1,10 +1,11 @@
 from .dataset import Dataset, align_outputs, check_trainable, dataset_fingerprint, drop_unreadable
 from .decoding import read_image
-from .listing import IMAGE_EXTENSIONS, find_images
+from .listing import IMAGE_EXTENSIONS, find_images, iterate_images
 from .loading import Batch, batches
 from .memory import ViewMemory
 from .opening import open_dataset
 from .ordering import epoch_order
+from .prefetching import prefetch
 from .reading import decode_views, read_views
 from .scanning import Fingerprint, depth_range, near_duplicates, scan
 from .spec import InputSpec
@@ -28,9 +29,11 @@ __all__ = [
     "drop_unreadable",
     "epoch_order",
     "find_images",
+    "iterate_images",
     "make_view",
     "near_duplicates",
     "open_dataset",
+    "prefetch",
     "read_image",
     "read_views",
     "scan",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from unfreeze.data import read_image
 from unfreeze.errors import ImageError
+from unfreeze.evaluation.drawing import heat_palette
 from unfreeze.evaluation.mistakes import EVIDENCE, PICTURES, Doubt, Mistake, PictureIndex, least_certain, worst_mistakes
 from unfreeze.records import write_json
 
@@ -27,8 +28,6 @@ THUMBNAIL_SIZE = 224  # px, the longer side
 N_SHOWN = 10  # of each kind: a heat map each takes a second in all
 JPEG_QUALITY = 82
 N_SHADES = 51  # of a heat map
-# From places that said little to places that said most: dark violet, magenta, orange, pale yellow; first transparent.
-COLOURS = ((68, 1, 84, 0), (148, 38, 118, 50), (229, 92, 48, 100), (251, 180, 60, 135), (252, 253, 164, 155))
 
 Explain = Callable[[Sequence[str], Sequence[int]], "HeatMaps"]
 """From names of pictures, and for each the number of an output, to heat maps."""
@@ -106,9 +105,9 @@ def _write_heat_map(folder: Path, name: str, values: np.ndarray, *, spec: InputS
     seen = np.clip(np.asarray(smooth), 0, 1)
     shades[box[1] : box[3], box[0] : box[2]] = np.round(N_SHADES * seen) * (255 // N_SHADES)
     image = Image.fromarray(shades)
-    image.putpalette(_palette().tobytes(), "RGBA")
+    image.putpalette(heat_palette().tobytes(), "RGBA")
     path = folder / f"{name}-heat.png"
-    image.save(path, "PNG", optimize=True, transparency=_palette()[:, 3].tobytes())
+    image.save(path, "PNG", optimize=True, transparency=heat_palette()[:, 3].tobytes())
     return path.name
 
 
@@ -121,10 +120,3 @@ def _seen_box(size: tuple[int, int], spec: InputSpec) -> tuple[int, int, int, in
     seen = (max(1, round(width * scale)), max(1, round(height * scale)))
     left, top = (size[0] - seen[0]) // 2, (size[1] - seen[1]) // 2
     return left, top, left + seen[0], top + seen[1]
-
-
-def _palette() -> np.ndarray:
-    """Return uint8 (256, 4): the colour and the opacity of each shade."""
-    steps = np.linspace(0, 255, len(COLOURS))
-    channels = [np.interp(np.arange(256), steps, [colour[k] for colour in COLOURS]) for k in range(4)]
-    return np.round(np.stack(channels, axis=1)).astype(np.uint8)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.engines import Precision
 
-__all__ = ["Device", "device_problem"]
+__all__ = ["Device", "device_problem", "find_device"]
 
 
 def device_problem(device: str, precision: str) -> str | None:
@@ -26,6 +26,18 @@ def device_problem(device: str, precision: str) -> str | None:
     if precision == "bf16" and device != "cpu" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         return "--precision bf16: this GPU has no bfloat16; use --precision fp32."
     return None
+
+
+def find_device(device: str) -> torch.device:
+    """Return where to compute: "auto" is a GPU if there is one, "cpu" and "cuda" are what they say.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    problem = device_problem(device, "fp32")
+    if problem:
+        raise ConfigError(problem)
+    return torch.device("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
 class Device:
