@@ -22,9 +22,9 @@ def test_export_writes_a_file_and_says_how_near_it_is(
     assert "from file to file" in done.out
     assert {path.name for path in out.parent.iterdir()} == {
         "model_card.md",
-        "pets.example.py",
         "pets.onnx",
-        "pets.parity.json",
+        "pets.onnx.example.py",
+        "pets.onnx.parity.json",
     }
 
 

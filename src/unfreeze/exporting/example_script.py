@@ -91,7 +91,7 @@ def example_script(file: str, format_name: FormatName, record: ModelRecord, *, a
     what = "of any size" if any_size else f"resized to {record.size[1]} x {record.size[0]} px"
     return "\n".join(
         [
-            f'"""What {file} says of a picture: python {file.rpartition(".")[0]}{EXAMPLE_SUFFIX} PICTURE',
+            f'"""What {file} says of a picture: python {file}{EXAMPLE_SUFFIX} PICTURE',
             "",
             f"Needs {NEEDED[format_name]}, numpy and pillow. The file takes uint8 pictures (batch, 3, height, width),",
             f'RGB, {what}; normalisation is inside."""',

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from unfreeze.backbones.weights import sha256_of
 from unfreeze.errors import FailedError, UnfreezeError
 from unfreeze.exporting.deployment import can_resize_inside, deploy
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from unfreeze.backbones import Network
+    from unfreeze.exporting.parity_record import Agreement
     from unfreeze.exporting.request import ExportRequest
 
 __all__ = ["Exported", "export_network"]
@@ -79,7 +82,6 @@ def export_network(
     Raises:
         FailedError: it cannot be converted or written, or is too far from the training network; nothing is left.
     """
-    record = read_json(run / "run.json", RunRecord)
     any_size = can_resize_inside(network) and not request.fixed_input
     notes = [] if any_size or request.fixed_input else [_why_fixed(network)]
     digest = sha256_of(run / "model.safetensors")
@@ -91,33 +93,13 @@ def export_network(
         deployment = deploy(network, resize_inside=any_size and request.format == "torch")
         _converted(request, lambda: WRITERS[request.format](deployment, file, any_size=any_size, metadata=described))
         stage("Comparing with the training network")
-        source, pictures = samples(record, network.spec, n=request.n_pictures)
-        program = _converted(request, lambda: OPENERS[request.format](file))
-        compared = _converted(request, lambda: compare_program(program, network, pictures, any_size=any_size))
-        if source == "generated":
-            notes.append(f'The run\'s pictures ("{record.data.path}") are gone: generated ones were compared.')
-        parity = ParityRecord(
-            file=out.name,
-            format=request.format,
-            sha256=sha256_of(file.with_suffix(".bin") if request.format == "openvino" else file),
-            weights_sha256=digest,
-            input="any size" if any_size else "fixed size",
-            pictures=source,
-            sizes=compared.sizes,
-            limit=LIMIT,
-            undecided_within=UNDECIDED_WITHIN,
-            same_pixels=compared.same_pixels,
-            batch=compared.batch,
-            file_to_file=compared.file_to_file,
-            speed=compared.speed,
-            environment=environment((*ALWAYS, *PACKAGES[request.format])),
-            created=now(),
-            notes=tuple(notes),
-        )
+        parity = _compared(network, file, read_json(run / "run.json", RunRecord), request, any_size=any_size)
+        parity = msgspec.structs.replace(parity, weights_sha256=digest, notes=(*notes, *parity.notes))
         _refuse_far(parity, request)
-        write_json(place / (out.stem + PARITY_SUFFIX), parity)
+        notes = [*parity.notes]
+        write_json(place / (out.name + PARITY_SUFFIX), parity)
         script = example_script(out.name, request.format, network.record, any_size=any_size)
-        write_text(place / (out.stem + EXAMPLE_SUFFIX), script)
+        write_text(place / (out.name + EXAMPLE_SUFFIX), script)
         if request.format == "torch":
             notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, described)
         if is_ours(out.with_name(CARD_FILE)):
@@ -126,6 +108,41 @@ def export_network(
             notes.append(f'"{out.with_name(CARD_FILE)}" was edited by hand and is left as it is.')
         files = _moved(place, out)
     return Exported(path=out, files=files, parity=parity, notes=tuple(notes))
+
+
+def _compared(
+    network: Network, file: Path, record: RunRecord, request: ExportRequest, *, any_size: bool
+) -> ParityRecord:
+    """Run a file, as it was written, beside the training network."""
+    source, pictures = samples(record, network.spec, n=request.n_pictures)
+    program = _converted(request, lambda: OPENERS[request.format](file))
+    found = _converted(request, lambda: compare_program(program, network, pictures, any_size=any_size))
+    gone = f'The run\'s pictures ("{record.data.path}") are gone: generated ones were compared.'
+    return ParityRecord(
+        file=file.name,
+        format=request.format,
+        sha256=sha256_of(file.with_suffix(".bin") if request.format == "openvino" else file),
+        input="any size" if any_size else "fixed size",
+        pictures=source,
+        sizes=found.sizes,
+        limit=LIMIT,
+        undecided_within=UNDECIDED_WITHIN,
+        same_pixels=found.same_pixels,
+        batch=found.batch,
+        file_to_file=found.file_to_file,
+        speed=found.speed,
+        environment=environment((*ALWAYS, *PACKAGES[request.format])),
+        created=now(),
+        notes=(*((gone,) if source == "generated" else ()), *_of_decoding(found.file_to_file)),
+    )
+
+
+def _of_decoding(found: Agreement | None) -> list[str]:
+    """Tell where it matters for predictions that Pillow decodes otherwise than training."""
+    if found is None or not found.n_contradictions:
+        return []
+    told = f"Read by Pillow, {found.n_contradictions} of {found.n_pictures} pictures are predicted otherwise"
+    return [f"{told}: training decodes them to other pixels (docs/reference/images.md)."]
 
 
 def _why_fixed(network: Network) -> str:

@@ -177,7 +177,7 @@ def _use(model: ModelRecord, parities: Sequence[ParityRecord]) -> Iterator[str]:
         fixed = (
             "" if parity.input == "any size" else f" It takes pictures of {model.size[1]} × {model.size[0]} px only."
         )
-        script = parity.file.rpartition(".")[0] + EXAMPLE_SUFFIX
+        script = parity.file + EXAMPLE_SUFFIX
         yield f"`{parity.file}`; as a program: `python {script} picture.jpg`.{fixed}"
         if fixed and model.crop == "center":
             continue  # takes the script's lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from unfreeze.exporting.plain_decoding import fit_picture, read_picture
 
 if TYPE_CHECKING:
     from unfreeze.backbones import Network
+    from unfreeze.data import InputSpec
     from unfreeze.exporting.pictures import Sample
     from unfreeze.records import ModelRecord
 
@@ -47,12 +48,14 @@ class Answers:
     predicted: np.ndarray | None = None
     undecided: np.ndarray | None = None
 
-    def first(self, n: int) -> Answers:
-        """Return the first n rows."""
-        return Answers(*(None if part is None else part[:n] for part in self._parts()))  # type: ignore[arg-type]
-
-    def _parts(self) -> tuple[np.ndarray | None, ...]:
-        return self.scores, self.predicted, self.undecided
+    def rows(self, indices: Sequence[int]) -> Answers:
+        """Return some of the rows."""
+        taken = [*indices]
+        return Answers(
+            self.scores[taken],
+            None if self.predicted is None else self.predicted[taken],
+            None if self.undecided is None else self.undecided[taken],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,25 +85,27 @@ def compare_program(program: Program, network: Network, pictures: Iterable[Sampl
     of_network, of_file, of_plain = _Timed(), _Timed(), _Timed()
     views: list[torch.Tensor] = []
     sizes: dict[tuple[int, int], None] = {}
-    for sample in pictures:
+    plain_indices: list[int] = []
+    for index, sample in enumerate(pictures):
         of_network.run(partial(_network_outputs, network, sample.image))
         view = make_view(sample.image, spec)
         views += [view] if len(views) < N_IN_BATCH else []
         of_file.run(partial(program, _as_batch(sample.image) if any_size else view[None].numpy()))
-        if sample.file is not None:
-            plain = read_picture(sample.file, spec.size)
-            fitted = plain if any_size else fit_picture(plain, spec.size, spec.interpolation, spec.crop, spec.crop_pct)
-            of_plain.run(partial(program, _as_batch(fitted)))
+        plain = _read_plainly(sample, spec, any_size=any_size)
+        if plain is not None:
+            of_plain.run(partial(program, _as_batch(plain)))
+            plain_indices.append(index)
         sizes[sample.image.shape[0], sample.image.shape[1]] = None
     together = _Timed()
     batch = torch.stack(views).numpy()
     for _ in range(N_TIMED):
         together.run(partial(program, batch))
+    first = range(len(batch))
     expected = _expected(torch.from_numpy(of_network.column(0)), record)
     return Compared(
         same_pixels=agreement(_answers(of_file, record), expected),
-        batch=agreement(_answers(together, record).first(len(batch)), expected.first(len(batch))),
-        file_to_file=agreement(_answers(of_plain, record), expected) if of_plain.outputs else None,
+        batch=agreement(_answers(together, record).rows(first), expected.rows(first)),
+        file_to_file=agreement(_answers(of_plain, record), expected.rows(plain_indices)) if plain_indices else None,
         speed=Speed(
             network_ms=of_network.median_ms,
             export_ms=of_file.median_ms,
@@ -191,6 +196,17 @@ def _answers(rows: _Timed, record: ModelRecord) -> Answers:
 
 def _standardised(values: np.ndarray, record: ModelRecord) -> np.ndarray:
     return np.asarray(values / np.array(record.target_std or (1.0,)))
+
+
+def _read_plainly(sample: Sample, spec: InputSpec, *, any_size: bool) -> np.ndarray | None:
+    """Return what Pillow makes of a file, as the program takes it; None without a file, or where Pillow fails."""
+    if sample.file is None:
+        return None
+    try:
+        plain = read_picture(sample.file, spec.size)
+    except (OSError, ValueError):  # DICOM, and TIFFs of kinds that Pillow does not know
+        return None
+    return plain if any_size else fit_picture(plain, spec.size, spec.interpolation, spec.crop, spec.crop_pct)
 
 
 def _as_batch(image: np.ndarray) -> np.ndarray:

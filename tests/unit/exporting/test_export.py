@@ -162,7 +162,10 @@ def test_the_example_script_says_what_predict_says(
     export(run, tmp_path, name, fixed_input=fixed)
     file = files_of(run)[0]
     done = subprocess.run(
-        [sys.executable, tmp_path / "model.example.py", file], capture_output=True, text=True, check=True
+        [sys.executable, tmp_path / f"model{SUFFIXES[name]}.example.py", file],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     (expected,) = run.predict(file)
     first, *scores = done.stdout.splitlines()
@@ -186,7 +189,7 @@ def test_what_graphs_cannot_resize_is_left_to_the_example_script(
     assert any("cannot be a part of the file" in note for note in done.notes)
     assert done.parity.file_to_file is not None
     assert done.parity.file_to_file.largest_difference < 5e-3
-    with pytest.raises(Exception, match="(?i)dimension"):
+    with pytest.raises(Exception, match=r"(?i)dimension"):
         open_onnx(done.path)(as_batch(files_of(run)[0]))
 
 
@@ -216,14 +219,14 @@ def test_a_network_that_cannot_be_converted_is_an_error_and_leaves_nothing(
     run = make_run()
     network = Network(Moody(), make_head(3, n_outputs=3), record=run.model.record).eval()
     request = ExportRequest(format="torch", out=tmp_path / "m.pt2", n_pictures=4)
-    with pytest.raises(FailedError, match="cannot be exported to torch .* --format onnx or openvino"):
+    with pytest.raises(FailedError, match=r"cannot be exported to torch .* --format onnx or openvino"):
         export_network(network, run.path, request)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_record_tells_how_near_the_file_is_and_on_what(make_run: Callable[..., Run], tmp_path: Path) -> None:
     done = export(make_run(), tmp_path, "onnx")
-    record = read_json(tmp_path / "model.parity.json", ParityRecord)
+    record = read_json(tmp_path / "model.onnx.parity.json", ParityRecord)
     assert record == done.parity
     assert record.pictures == "the run's own"
     assert set(record.sizes) == {(60, 48), (90, 120)}
@@ -255,8 +258,8 @@ def test_an_earlier_file_is_replaced_by_one_that_passed(make_run: Callable[..., 
     export(make_run(), tmp_path, "onnx")
     assert open_onnx(tmp_path / "model.onnx") is not None
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "model.example.py",
         "model.onnx",
-        "model.parity.json",
+        "model.onnx.example.py",
+        "model.onnx.parity.json",
         "model_card.md",
     ]

@@ -51,7 +51,7 @@ def test_heads_that_timm_does_not_know_are_told(
 
 
 def test_networks_without_their_wide_layers_are_told(make_network: Callable[..., Network]) -> None:
-    with pytest.raises(NotPlainError, match="wide layers|others than without"):
+    with pytest.raises(NotPlainError, match=r"wide layers|others than without"):
         timm_state_dict(make_network("vgg11", size=64))
 
 
