@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from unfreeze.backbones.weights import sha256_of
 from unfreeze.errors import FailedError, UnfreezeError
 from unfreeze.exporting.deployment import can_resize_inside, deploy
@@ -93,10 +91,9 @@ def export_network(
         deployment = deploy(network, resize_inside=any_size and request.format == "torch")
         _converted(request, lambda: WRITERS[request.format](deployment, file, any_size=any_size, metadata=described))
         stage("Comparing with the training network")
-        parity = _compared(network, file, read_json(run / "run.json", RunRecord), request, any_size=any_size)
-        parity = msgspec.structs.replace(parity, weights_sha256=digest, notes=(*notes, *parity.notes))
+        parity = _compared(network, file, run, request, any_size=any_size, weights_sha256=digest)
         _refuse_far(parity, request)
-        notes = [*parity.notes]
+        notes += parity.notes
         write_json(place / (out.name + PARITY_SUFFIX), parity)
         script = example_script(out.name, request.format, network.record, any_size=any_size)
         write_text(place / (out.name + EXAMPLE_SUFFIX), script)
@@ -111,9 +108,10 @@ def export_network(
 
 
 def _compared(
-    network: Network, file: Path, record: RunRecord, request: ExportRequest, *, any_size: bool
+    network: Network, file: Path, run: Path, request: ExportRequest, *, any_size: bool, weights_sha256: str
 ) -> ParityRecord:
     """Run a file, as it was written, beside the training network."""
+    record = read_json(run / "run.json", RunRecord)
     source, pictures = samples(record, network.spec, n=request.n_pictures)
     program = _converted(request, lambda: OPENERS[request.format](file))
     found = _converted(request, lambda: compare_program(program, network, pictures, any_size=any_size))
@@ -122,6 +120,7 @@ def _compared(
         file=file.name,
         format=request.format,
         sha256=sha256_of(file.with_suffix(".bin") if request.format == "openvino" else file),
+        weights_sha256=weights_sha256,
         input="any size" if any_size else "fixed size",
         pictures=source,
         sizes=found.sizes,

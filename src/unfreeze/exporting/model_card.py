@@ -114,11 +114,13 @@ def _licence(weights: WeightsRecord) -> str:
 
 def _base_model(model: ModelRecord) -> str | None:
     """Return the Hub's name of the pretrained network, where the weights are known to be those."""
+    if model.weights.kind not in {"bundled", "timm"}:
+        return None
     from unfreeze.backbones.naming import pretrained_settings
 
     settings = pretrained_settings(model.architecture)
     name = settings.get("hf_hub_id")
-    if model.weights.kind not in {"bundled", "timm"} or not name:
+    if not name:
         return None
     if not name.endswith("/"):
         return str(name)
@@ -185,7 +187,7 @@ def _use(model: ModelRecord, parities: Sequence[ParityRecord]) -> Iterator[str]:
     if parities:
         yield (
             "Pictures are 8-bit RGB, as any decoder gives them: resizing (where the file takes any size), "
-            "normalisation and what makes scores of outputs are inside. Pictures of one batch have one size."
+            "normalisation, calibration and units are inside. Pictures of one batch have one size."
         )
 
 

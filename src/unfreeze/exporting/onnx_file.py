@@ -91,7 +91,7 @@ def _put_resizing_before(model: Any, spec: InputSpec) -> None:
     for node in graph.node:
         node.input[:] = [RESIZED if name == images.name else name for name in node.input]
     height, width = spec.size
-    kind = {"mode": "linear"}
+    kind: dict[str, str | int | float] = {"mode": "linear"}
     if spec.interpolation == "bicubic":
         kind = {"mode": "cubic", "cubic_coeff_a": KEYS_CUBIC}
     kind |= {"antialias": 1, "exclude_outside": 1, "coordinate_transformation_mode": "half_pixel"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -69,11 +69,12 @@ class Compared:
     sizes: tuple[tuple[int, int], ...]
 
 
-def compare_program(program: Program, network: Network, pictures: Iterable[Sample], *, any_size: bool) -> Compared:
+def compare_program(program: Program, network: Network, pictures: Sequence[Sample], *, any_size: bool) -> Compared:
     """Run an exported file beside the training network.
 
     From the same decoded pixels the file is given each picture by itself, and the first few, at the network's own
-    size, as one batch. From file to file it is given what Pillow decodes.
+    size, as one batch. From file to file it is given what Pillow decodes. The network goes through all pictures before
+    the file does: threads of two runtimes that take turns wait for one another, which would tell in their times.
 
     Args:
         program: runs the file.
@@ -82,22 +83,22 @@ def compare_program(program: Program, network: Network, pictures: Iterable[Sampl
         any_size: whether the file resizes pictures itself.
     """
     spec, record = network.spec, network.record
-    of_network, of_file, of_plain = _Timed(), _Timed(), _Timed()
-    views: list[torch.Tensor] = []
+    of_network, of_file, of_plain, together = _Timed(), _Timed(), _Timed(), _Timed()
     sizes: dict[tuple[int, int], None] = {}
-    plain_indices: list[int] = []
+    for sample in pictures:
+        image = sample.image
+        of_network.run(partial(_network_outputs, network, image))
+        sizes[image.shape[0], image.shape[1]] = None
+    for sample in pictures:
+        image = sample.image
+        of_file.run(partial(program, _as_batch(image) if any_size else make_view(image, spec)[None].numpy()))
+    plain_indices = []
     for index, sample in enumerate(pictures):
-        of_network.run(partial(_network_outputs, network, sample.image))
-        view = make_view(sample.image, spec)
-        views += [view] if len(views) < N_IN_BATCH else []
-        of_file.run(partial(program, _as_batch(sample.image) if any_size else view[None].numpy()))
         plain = _read_plainly(sample, spec, any_size=any_size)
         if plain is not None:
             of_plain.run(partial(program, _as_batch(plain)))
             plain_indices.append(index)
-        sizes[sample.image.shape[0], sample.image.shape[1]] = None
-    together = _Timed()
-    batch = torch.stack(views).numpy()
+    batch = torch.stack([make_view(sample.image, spec) for sample in pictures[:N_IN_BATCH]]).numpy()
     for _ in range(N_TIMED):
         together.run(partial(program, batch))
     first = range(len(batch))

@@ -43,7 +43,7 @@ class ParityRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     file: str  # the exported file beside it
     format: Literal["onnx", "openvino", "torch"]
     sha256: str  # of the exported file; of OpenVINO, of its .bin
-    weights_sha256: str = ""  # of the run's model.safetensors
+    weights_sha256: str  # of the run's model.safetensors
     input: Literal["any size", "fixed size"]
     pictures: Literal["the run's own", "generated"]
     sizes: tuple[tuple[int, int], ...]  # the distinct (height, width), at most ten of them

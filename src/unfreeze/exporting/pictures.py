@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from unfreeze.data.views import least_size
 from unfreeze.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from unfreeze.data import InputSpec
     from unfreeze.records import RunRecord
@@ -27,10 +28,15 @@ COARSE = 12  # pixels of a generated picture's coarsest patches
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A picture as training decodes it, uint8 (height, width, 3), and the file that it is from, if there is one."""
+    """A picture, decoded anew whenever it is asked for, so that many large ones need no memory."""
 
-    image: np.ndarray
+    read: Callable[[], np.ndarray]
     file: Path | None = None
+
+    @property
+    def image(self) -> np.ndarray:
+        """The picture as training decodes it, uint8 (height, width, 3)."""
+        return self.read()
 
 
 def own_files(record: RunRecord, *, n: int) -> tuple[Path, ...]:
@@ -43,24 +49,29 @@ def own_files(record: RunRecord, *, n: int) -> tuple[Path, ...]:
     return tuple(files[i] for i in taken)
 
 
-def samples(record: RunRecord, spec: InputSpec, *, n: int) -> tuple[Source, Iterator[Sample]]:
-    """Return where the pictures to compare on come from, and up to n of them, decoded one after another.
+def samples(record: RunRecord, spec: InputSpec, *, n: int) -> tuple[Source, tuple[Sample, ...]]:
+    """Return where the pictures to compare on come from, and up to n of them.
 
-    Files that cannot be read are passed over. Where none of the run's own is left, pictures of several sizes and
+    Files that cannot be read are left out. Where none of the run's own is left, pictures of several sizes and
     proportions are generated, the same ones every time.
     """
-    files = own_files(record, n=n)
-    if any(_read(file, spec) is not None for file in files):
-        return "the run's own", (sample for file in files if (sample := _read(file, spec)) is not None)
-    return "generated", (Sample(_generated(i)) for i in range(n))
+    found = [Sample(partial(_read, file, spec), file) for file in own_files(record, n=n)]
+    readable = tuple(sample for sample in found if _is_readable(sample))
+    if readable:
+        return "the run's own", readable
+    return "generated", tuple(Sample(partial(_generated, i)) for i in range(n))
 
 
-def _read(file: Path, spec: InputSpec) -> Sample | None:
+def _read(file: Path, spec: InputSpec) -> np.ndarray:
+    return read_image(file, depth_range=spec.depth_range, at_least=least_size(spec, "none"))
+
+
+def _is_readable(sample: Sample) -> bool:
     try:
-        image = read_image(file, depth_range=spec.depth_range, at_least=least_size(spec, "none"))
-        return Sample(image, file)
+        sample.read()
     except ImageError:
-        return None
+        return False
+    return True
 
 
 def _generated(number: int) -> np.ndarray:

@@ -54,10 +54,13 @@ def timm_state_dict(network: Network) -> dict[str, Tensor]:
         raise NotPlainError("its head reads the outputs of all stages, which timm's networks do not give")
     with torch.random.fork_rng(devices=[]):
         plain: nn.Module = timm.create_model(pretrained=False, **create_arguments(network)).eval()
-    name = plain.pretrained_cfg.get("classifier") if hasattr(plain, "pretrained_cfg") else None
+    settings: Any = getattr(plain, "pretrained_cfg", {})
+    name = settings.get("classifier")
     if not isinstance(name, str) or not isinstance(classifier := _module(plain, name), nn.Linear | nn.Conv2d):
         raise NotPlainError("timm's network has no single classifier")
-    weight, bias = network.head[0].weight.detach(), network.head[0].bias.detach()
+    (linear,) = network.head
+    assert isinstance(linear, nn.Linear)
+    weight, bias = linear.weight.detach(), linear.bias.detach()
     state = {key: value.detach().cpu() for key, value in network.backbone.state_dict().items()}
     if weight.numel() != classifier.weight.numel() or classifier.bias is None:
         raise NotPlainError(
