@@ -86,6 +86,7 @@ def export_network(
     described = describe_network(network.record, any_size=any_size, weights_sha256=digest)
     out = request.out
     with _place_beside(out) as place:
+        _check_room(place, network, request)
         stage(f"Converting to {request.format}")
         file = place / out.name
         deployment = deploy(network, resize_inside=any_size and request.format == "torch")
@@ -173,6 +174,18 @@ def _place_beside(out: Path) -> Iterator[Path]:
         for folder in missing:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _check_room(place: Path, network: Network, request: ExportRequest) -> None:
+    """Raise FailedError where the disk has no room for the weights: converters say it in riddles, if at all."""
+    n_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
+    needed = n_bytes * (2 if request.format == "torch" else 1)  # the state dict for timm too
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise FailedError(
+            f'"{request.out}" needs about {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free. Make room or name '
+            "another place by --out."
+        )
 
 
 def _converted(request: ExportRequest, work: Callable[[], Result]) -> Result:

@@ -62,7 +62,9 @@ def timm_state_dict(network: Network) -> dict[str, Tensor]:
     assert isinstance(linear, nn.Linear)
     weight, bias = linear.weight.detach(), linear.bias.detach()
     state = {key: value.detach().cpu() for key, value in network.backbone.state_dict().items()}
-    if weight.numel() != classifier.weight.numel() or classifier.bias is None:
+    if classifier.bias is None:
+        raise NotPlainError("timm's classifier has no bias, and ours has")
+    if weight.numel() != classifier.weight.numel():
         raise NotPlainError(
             f"timm's classifier reads {classifier.weight.shape[1]} features and ours {weight.shape[1]}: the wide "
             "layers before it were dropped"

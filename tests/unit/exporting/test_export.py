@@ -195,7 +195,8 @@ class Moody(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         mean = images.mean(dim=(2, 3))
-        return mean if float(images.std()) == 0 else torch.flip(mean, dims=(1,)) * 5 + 1
+        blank = bool((images.amax(dim=(2, 3)) == images.amin(dim=(2, 3))).all())
+        return mean if blank else torch.flip(mean, dims=(1,)) * 5 + 1
 
 
 def test_a_file_that_is_another_network_is_an_error_and_leaves_nothing(
@@ -218,6 +219,33 @@ def test_a_network_that_cannot_be_converted_is_an_error_and_leaves_nothing(
     request = ExportRequest(format="torch", out=tmp_path / "m.pt2", n_pictures=4)
     with pytest.raises(FailedError, match=r"cannot be exported to torch .* --format onnx or openvino"):
         export_network(network, run.path, request)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))  # type: ignore[attr-defined]
+    with pytest.raises(FailedError, match="needs about .* MB, and 0 MB are free"):
+        export(make_run(), tmp_path / "new", "openvino")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_and_nothing_is_left(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    import resource
+
+    run = make_run()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes of a file: a stand-in for a full disk
+    try:
+        with pytest.raises(FailedError, match="cannot be written: .*Make room or name another place"):
+            export(run, tmp_path, "onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
 
 
