@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unfreeze.backbones import Network, make_head
+from unfreeze.data import make_view
 from unfreeze.errors import FailedError
 from unfreeze.exporting import ExportRequest, export_network
 from unfreeze.exporting.onnx_file import open_onnx
@@ -73,6 +74,20 @@ def test_a_batch_gives_each_picture_its_own_row(make_run: Callable[..., Run], tm
     assert len(together) == len(images) > 1
     for row, image in zip(together, images, strict=True):
         np.testing.assert_allclose(row, program(image[None])[0][0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_pictures_of_unusual_sizes_are_resized_as_in_training(
+    make_run: Callable[..., Run], make_picture: Callable[..., np.ndarray], tmp_path: Path, name: str
+) -> None:
+    run = make_run()
+    program = OPENERS[name](export(run, tmp_path, name).path)
+    for size in ((1, 1), (1, 40), (7, 3), (32, 32), (33, 32), (600, 31)):
+        image = make_picture(1, seed=3, size=size)
+        with torch.inference_mode():
+            expected = run.model.scores(make_view(image, run.model.spec)[None]).numpy()
+        got = program(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))[0]
+        np.testing.assert_allclose(got, expected, atol=1e-3, err_msg=str(size))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -228,7 +243,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))  # type: ignore[attr-defined]
-    with pytest.raises(FailedError, match="needs about .* MB, and 0 MB are free"):
+    with pytest.raises(FailedError, match=r"needs about .* MB, and 0 MB are free"):
         export(make_run(), tmp_path / "new", "openvino")
     assert list(tmp_path.iterdir()) == []
 
@@ -242,7 +257,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told_and_nothing_is_left(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes of a file: a stand-in for a full disk
     try:
-        with pytest.raises(FailedError, match="cannot be written: .*Make room or name another place"):
+        with pytest.raises(FailedError, match=r"cannot be written: .*Make room or name another place"):
             export(run, tmp_path, "onnx")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
