@@ -14,22 +14,11 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.records import TaskName
 
-__all__ = ["INPUT", "N_EXAMPLE", "Deployment", "SquashResize", "can_resize_inside", "deploy", "output_names"]
+__all__ = ["INPUT", "Deployment", "deploy", "example_pictures", "open_axes", "output_names"]
 
 INPUT = "images"
 N_EXAMPLE = 2  # pictures that graphs are traced with: one alone would be taken for a constant
-
-
-class SquashResize(nn.Module):
-    """Resize whole pictures to one size as training does: antialiased, in whole grey levels."""
-
-    def __init__(self, size: tuple[int, int], interpolation: str) -> None:
-        super().__init__()
-        self.size, self.interpolation = size, interpolation
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return uint8 (B, 3, *size) of uint8 (B, 3, h, w)."""
-        return nn.functional.interpolate(images, size=self.size, mode=self.interpolation, antialias=True)
+OTHER_SIDE = 7  # pixels by which examples of any size differ from the network's, so that its own is no constant
 
 
 class Deployment(nn.Module):
@@ -68,19 +57,25 @@ class Deployment(nn.Module):
                 return (scores,)
 
 
-def deploy(network: Network, *, resize_inside: bool = False) -> Deployment:
+def deploy(network: Network, *, resize: nn.Module | None = None) -> Deployment:
     """Return a network's deployment on copies of its modules, which share its weights and need no gradient."""
     shared: dict[int, object] = {
         id(each): nn.Parameter(each.detach(), requires_grad=False) for each in network.parameters()
     }
-    private = copy.deepcopy(network, shared).eval()
-    resize = SquashResize(network.spec.size, network.spec.interpolation) if resize_inside else None
-    return Deployment(private, resize=resize).eval()
+    return Deployment(copy.deepcopy(network, shared), resize=resize).eval()
 
 
-def can_resize_inside(network: Network) -> bool:
-    """Tell whether graphs can bring pictures of any size to the network's as training does."""
-    return network.spec.crop == "squash" and network.spec.interpolation in {"bilinear", "bicubic"}
+def example_pictures(deployment: Deployment) -> Tensor:
+    """Return blank pictures to trace with: uint8 (2, 3, h, w), of another size than the network's if any will do."""
+    height, width = deployment.network.spec.size
+    if deployment.resize is not None:
+        height, width = height + OTHER_SIDE, width + 2 * OTHER_SIDE
+    return torch.zeros((N_EXAMPLE, 3, height, width), dtype=torch.uint8)
+
+
+def open_axes(deployment: Deployment) -> tuple[int, ...]:
+    """Return the axes of its pictures that may have any length."""
+    return (0,) if deployment.resize is None else (0, 2, 3)
 
 
 def output_names(task: TaskName) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from unfreeze.backbones.weights import sha256_of
 from unfreeze.errors import FailedError, UnfreezeError
-from unfreeze.exporting.deployment import can_resize_inside, deploy
+from unfreeze.exporting.deployment import deploy
 from unfreeze.exporting.example_script import EXAMPLE_SUFFIX, example_script
 from unfreeze.exporting.metadata import describe_network
 from unfreeze.exporting.model_card import CARD_FILE, is_ours, model_card
@@ -22,6 +22,7 @@ from unfreeze.exporting.parity import LIMIT, UNDECIDED_WITHIN, compare_program
 from unfreeze.exporting.parity_record import PARITY_SUFFIX, ParityRecord
 from unfreeze.exporting.pictures import samples
 from unfreeze.exporting.request import PACKAGES
+from unfreeze.exporting.resizing import MatrixResize, NativeResize, can_resize_inside
 from unfreeze.exporting.timm_weights import TIMM_SUFFIX, NotPlainError, timm_state_dict, write_timm
 from unfreeze.exporting.torch_file import open_torch, write_torch
 from unfreeze.records import RunRecord, read_json, write_json, write_text
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Exported", "export_network"]
 
 WRITERS = {"onnx": write_onnx, "openvino": write_openvino, "torch": write_torch}
+RESIZES = {"onnx": MatrixResize, "openvino": MatrixResize, "torch": NativeResize}
 OPENERS = {"onnx": open_onnx, "openvino": open_openvino, "torch": open_torch}
 ALWAYS = ("unfreeze", "torch", "timm", "numpy", "pillow")  # packages that every comparison depends on
 
@@ -80,7 +82,7 @@ def export_network(
     Raises:
         FailedError: it cannot be converted or written, or is too far from the training network; nothing is left.
     """
-    any_size = can_resize_inside(network) and not request.fixed_input
+    any_size = can_resize_inside(network.spec) and not request.fixed_input
     notes = [] if any_size or request.fixed_input else [_why_fixed(network)]
     digest = sha256_of(run / "model.safetensors")
     described = describe_network(network.record, any_size=any_size, weights_sha256=digest)
@@ -89,8 +91,9 @@ def export_network(
         _check_room(place, network, request)
         stage(f"Converting to {request.format}")
         file = place / out.name
-        deployment = deploy(network, resize_inside=any_size and request.format == "torch")
-        _converted(request, lambda: WRITERS[request.format](deployment, file, any_size=any_size, metadata=described))
+        resize = RESIZES[request.format](network.spec) if any_size else None
+        deployment = deploy(network, resize=resize)
+        _converted(request, lambda: WRITERS[request.format](deployment, file, metadata=described))
         stage("Comparing with the training network")
         parity = _compared(network, file, run, request, any_size=any_size, weights_sha256=digest)
         _refuse_far(parity, request)

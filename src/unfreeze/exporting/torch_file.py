@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.export import Dim
 
-from unfreeze.exporting.deployment import N_EXAMPLE, Deployment
+from unfreeze.exporting.deployment import Deployment, example_pictures, open_axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,32 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["open_torch", "write_torch"]
 
-OTHER_SIDE = 7  # pixels by which examples of any size differ from the network's, so that its own is no constant
 
-
-def write_torch(deployment: Deployment, path: Path, *, any_size: bool, metadata: Mapping[str, str]) -> None:
+def write_torch(deployment: Deployment, path: Path, *, metadata: Mapping[str, str]) -> None:
     """Write a network as a torch.export program.
 
     Args:
         deployment: a network, with a resizing where it is to take pictures of any size.
         path: of the `.pt2`.
-        any_size: whether it has a resizing.
         metadata: goes into the file as extra files, one for each name.
 
     Raises:
         Exception: whatever PyTorch raises about a network that it cannot export.
     """
-    assert (deployment.resize is not None) == any_size
-    height, width = deployment.network.spec.size
-    dimensions = {0: Dim.DYNAMIC}
-    if any_size:
-        height, width = height + OTHER_SIDE, width + 2 * OTHER_SIDE
-        dimensions |= {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    example = torch.zeros((N_EXAMPLE, 3, height, width), dtype=torch.uint8)
+    dimensions = dict.fromkeys(open_axes(deployment), Dim.DYNAMIC)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about itself; whether it is right is seen on pictures
         # Not strict: heads on all depths are hooks, which only run as Python does.
-        program = torch.export.export(deployment, (example,), dynamic_shapes=(dimensions,), strict=False)
+        program = torch.export.export(
+            deployment, (example_pictures(deployment),), dynamic_shapes=(dimensions,), strict=False
+        )
         torch.export.save(program, path, extra_files=dict(metadata))
 
 
