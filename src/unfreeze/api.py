@@ -147,7 +147,7 @@ class Run:
         Args:
             out: the file: `.onnx`, `.xml` (OpenVINO, its weights in a `.bin` beside it) or `.pt2` (torch.export).
             format: "onnx", "openvino" or "torch".
-            fixed_input: leave the resizing to the caller: for engines that have no antialiased one.
+            fixed_input: leave the resizing to the caller: for engines that want pictures of one size.
             pictures: how many of the run's test and validation pictures to compare on, at most.
             progress: told what happens.
 

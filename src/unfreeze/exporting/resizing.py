@@ -2,9 +2,9 @@
 
 Training resizes uint8 pictures by PyTorch's antialiased kernel: along the width, then along the height, each time with
 weights rounded to 16 bits and sums rounded to whole grey levels. Runtimes' own antialiased operators (`Resize` of ONNX,
-`bicubic_pillow` of OpenVINO) round otherwise: a value in 250 is off by a grey level, and a calibrated probability
-moved by 0.004 for it. So the kernel's weights are computed here, as a matrix for each direction, of operators that every
-runtime has. Source: aten/src/ATen/native/cpu/UpSampleKernel.cpp.
+`bicubic_pillow` of OpenVINO) round otherwise: one value in 250 is off by a grey level, and calibrated probabilities
+moved by up to 0.004 for it. So the kernel's weights are computed here, as a matrix for each direction, by operators
+that every runtime has. Source: aten/src/ATen/native/cpu/UpSampleKernel.cpp.
 """
 
 from __future__ import annotations
