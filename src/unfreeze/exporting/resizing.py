@@ -1,4 +1,4 @@
-"""Resizing inside a graph, to the very pixels that training's resizing gives.
+"""Resizing inside a graph, to the pixels that training's resizing gives.
 
 Training resizes uint8 pictures by PyTorch's antialiased kernel: along the width, then along the height, each time with
 weights rounded to 16 bits and sums rounded to whole grey levels. Runtimes' own antialiased operators (`Resize` of ONNX,
@@ -37,7 +37,11 @@ class NativeResize(nn.Module):
 
 
 class MatrixResize(nn.Module):
-    """Resize whole pictures to one size as the kernel does, by two products with matrices."""
+    """Resize whole pictures to one size as the kernel does, by two products with matrices.
+
+    The pixels are the kernel's, but for a value in some thousands that is a grey level off in pictures that are reduced
+    to less than half: there sums of whole weights exceed what float32 counts exactly.
+    """
 
     powers: Tensor
 
