@@ -16,6 +16,7 @@ from .errors import (
     WeightsError,
 )
 from .evaluation import Prediction
+from .exporting import Exported
 from .freezing import apply_plan, param_groups
 from .layers import Layers
 from .plans import Phase, Plan, strategies
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Evaluation",
+    "Exported",
     "FailedError",
     "ImageError",
     "InterruptedRunError",

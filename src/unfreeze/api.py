@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unfreeze.auditing import CachedFeatures, Finding
     from unfreeze.backbones import Network
     from unfreeze.evaluation import Prediction
+    from unfreeze.exporting import Exported, FormatName
     from unfreeze.plans import Plan
     from unfreeze.predicting import Predictor
     from unfreeze.training.progress import Progress
@@ -126,6 +127,42 @@ class Run:
             self.model, Path(data), settings, inherited=inherited, seen=self._seen(), scanned=watcher.scanned
         )
         return Evaluation(n_images=n_images, metrics=metrics, notes=notes)
+
+    def export(
+        self,
+        out: str | Path,
+        *,
+        format: FormatName,  # noqa: A002 - the option's name
+        fixed_input: bool = False,
+        pictures: int = 100,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write the network as one file that runs without unfreeze, checked on pictures; the same as `unfreeze export`.
+
+        Beside it stand how near it is to this network (`.parity.json`), a script that uses it (`.example.py`), a
+        `model_card.md`, and with "torch" a state dict for timm (`.timm.safetensors`), where the head is a plain one.
+
+        Args:
+            out: the file: `.onnx`, `.xml` (OpenVINO, its weights in a `.bin` beside it) or `.pt2` (torch.export).
+            format: "onnx", "openvino" or "torch".
+            fixed_input: leave the resizing to the caller: for engines that want pictures of one size.
+            pictures: how many of the run's test and validation pictures to compare on, at most.
+            progress: told what happens.
+
+        Raises:
+            ConfigError: a format that is unknown or needs a package, or a file that cannot be written there.
+            FailedError: the network cannot be converted, or the file does not agree with it; nothing is written.
+
+        Example:
+            >>> run = load("runs/photos-head-1")  # doctest: +SKIP
+            >>> run.export("photos.onnx", format="onnx").parity.same_pixels.top1_agreement  # doctest: +SKIP
+            1.0
+        """
+        from unfreeze.exporting import ExportRequest, export_network
+        from unfreeze.training import Silent
+
+        request = ExportRequest(format=format, out=Path(out), fixed_input=fixed_input, n_pictures=pictures)
+        return export_network(self.model, self.path, request, stage=(progress or Silent()).stage)
 
     def report(self) -> Path:
         """Write report.html and methods.txt anew from what the run left behind; return the report's path."""

@@ -8,6 +8,7 @@ from unfreeze.cli.check import check_command
 from unfreeze.cli.compare import compare_command
 from unfreeze.cli.demo import demo_command
 from unfreeze.cli.evaluate import evaluate_command
+from unfreeze.cli.export import export_command
 from unfreeze.cli.layers import layers_command
 from unfreeze.cli.models import models_command
 from unfreeze.cli.plan import plan_command
@@ -30,6 +31,7 @@ COMMANDS = {
         report_command,
         predict_command,
         evaluate_command,
+        export_command,
     ),
     LOOKING: (models_command, layers_command, plan_command),
     KEEPING: (cache_command,),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 
-def convert(prefix: nn.Module, shape: tuple[int, ...]) -> Any:
+def convert(prefix: nn.Module, shape: tuple[int, ...], *, open_axes: tuple[int, ...] = ()) -> Any:
     """Return an `openvino.Model` that computes what the prefix does, for exactly that many pictures of that size.
 
     The prefix is traced on blank pictures, and neither changed nor referred to afterwards. A prefix that decides by
@@ -31,6 +31,7 @@ def convert(prefix: nn.Module, shape: tuple[int, ...]) -> Any:
     Args:
         prefix: uint8 pictures in, one tensor or several out.
         shape: (n, 3, height, width) of the pictures.
+        open_axes: axes of the pictures whose lengths are left open instead; `shape` is that of the trace alone.
 
     Raises:
         Exception: whatever PyTorch or OpenVINO raise about a network that they cannot trace or convert.
@@ -42,12 +43,19 @@ def convert(prefix: nn.Module, shape: tuple[int, ...]) -> Any:
     decoder = TorchScriptPythonDecoder(traced, shared_memory=False)  # must live until the graph is converted
     frontend = FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
-    model.reshape(list(shape))
+    model.reshape([-1 if axis in open_axes else length for axis, length in enumerate(shape)])
     for output in model.outputs:
         found = output.get_partial_shape()
-        if not found.is_static or not len(found) or found[0].get_length() != shape[0]:
+        if not _has_rows(found, n=None if 0 in open_axes else shape[0]):
             raise ValueError(f"an output of shape {found} has not one row for each of {shape[0]} pictures")
     return model
+
+
+def _has_rows(shape: Any, *, n: int | None) -> bool:
+    """Tell whether an output has n rows; None: as many as there are pictures."""
+    if n is None:
+        return bool(shape.rank.is_static) and len(shape) > 0 and bool(shape[0].is_dynamic)
+    return bool(shape.is_static) and len(shape) > 0 and bool(shape[0].get_length() == n)
 
 
 def _private_copy(prefix: nn.Module) -> nn.Module:

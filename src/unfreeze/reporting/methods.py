@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from unfreeze.records import ModelRecord, PhaseRecord, RangeTest
 
-__all__ = ["write_methods"]
+__all__ = ["Methods", "describe_methods", "write_methods"]
 
 REFERENCES = {
     "timm": "Wightman, R. PyTorch Image Models. 2019. doi:10.5281/zenodo.4414861",
@@ -64,6 +65,15 @@ NORM_MODES = {
 FEW_TEST_PICTURES = 100
 
 
+@dataclass(frozen=True, kw_only=True)
+class Methods:
+    """What a paper says of a network: one paragraph, its limits, and what it refers to, one sentence each."""
+
+    paragraph: str
+    limits: tuple[str, ...]
+    references: tuple[str, ...]
+
+
 def write_methods(run_dir: str | Path) -> Path:
     """Write methods.txt into a run directory, from what the run left there, and return its path.
 
@@ -71,18 +81,32 @@ def write_methods(run_dir: str | Path) -> Path:
         RunError: the directory or its run.json is missing, or one of its files cannot be read.
     """
     contents = read_contents(Path(run_dir))
-    plan = _read_plan(contents.directory / "plan.toml")
+    methods = describe_methods(contents)
     parts = [
         "Methods",
-        " ".join([*_network(contents), *_data(contents), *_training(contents, plan), *_results(contents)]),
+        methods.paragraph,
         "Limits",
-        "\n".join(f"- {limit}" for limit in _limits(contents)),
+        "\n".join(f"- {limit}" for limit in methods.limits),
         "References",
-        "\n".join(f"- {REFERENCES[key]}" for key in _references(contents, plan)),
+        "\n".join(f"- {reference}" for reference in methods.references),
     ]
     path = contents.directory / "methods.txt"
     write_text(path, "\n\n".join(parts) + "\n")
     return path
+
+
+def describe_methods(contents: Contents) -> Methods:
+    """Return how a network was made and measured, for methods.txt and a model card.
+
+    Raises:
+        RunError: the plan that the run left cannot be read.
+    """
+    plan = _read_plan(contents.directory / "plan.toml")
+    return Methods(
+        paragraph=" ".join([*_network(contents), *_data(contents), *_training(contents, plan), *_results(contents)]),
+        limits=tuple(_limits(contents)),
+        references=tuple(REFERENCES[key] for key in _references(contents, plan)),
+    )
 
 
 def _network(contents: Contents) -> Iterator[str]:
