@@ -23,8 +23,8 @@ THREE = (
 
 
 def ended(tmp_path: Path, **changes: Any) -> tuple[Comparison, Any]:
-    found = Comparison(write_comparison(tmp_path / "demo c", THREE, data="solar cells", best="best", **changes))
-    return found, demo_answer(found, seconds=160.2, as_json=False)
+    found = Comparison(write_comparison(tmp_path / "demo c", THREE, best="best", **changes))
+    return found, demo_answer(found, data=Path("solar cells"), seconds=160.2, as_json=False)
 
 
 def test_the_end_is_the_comparisons_verdict_its_report_and_the_next_commands(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_scripts_find_the_rows_with_their_test_figures_and_runs(tmp_path: Path) 
 
 def test_where_no_run_is_best_none_is_named(tmp_path: Path) -> None:
     found = Comparison(write_comparison(tmp_path / "c", THREE))
-    answer = demo_answer(found, seconds=1.0, as_json=True)
+    answer = demo_answer(found, data=tmp_path, seconds=1.0, as_json=True)
     assert not any("predict" in command for command in answer.payload["next"])
 
 

@@ -48,12 +48,12 @@ def demo_command(
         print(f"  {name:<9}  {does}", file=sys.stderr)
     with watching_grid() as progress:
         found = uf.compare(data, strategies=list(DOES), epochs=EPOCHS, out=_next_free(out), progress=progress)
-    return demo_answer(found, seconds=time.monotonic() - began, as_json=json)
+    return demo_answer(found, data=data, seconds=time.monotonic() - began, as_json=json)
 
 
-def demo_answer(found: Comparison, *, seconds: float, as_json: bool) -> Answer:
+def demo_answer(found: Comparison, *, data: Path, seconds: float, as_json: bool) -> Answer:
     """Return what the demo says at its end: the comparison's leaderboard and verdict, and what to do next."""
-    record, report, following = found.record, found.path / "report.html", _next_commands(found)
+    record, report, following = found.record, found.path / "report.html", _next_commands(found, data)
     shown: list[str | TableOf] = [
         *figures_text(record),
         "",
@@ -65,7 +65,7 @@ def demo_answer(found: Comparison, *, seconds: float, as_json: bool) -> Answer:
     return Answer(
         as_json=as_json,
         payload={
-            "data": record.data.path,
+            "data": str(data),
             "seconds": round(seconds, 1),
             "comparison": str(found.path),
             "report": str(report),
@@ -94,10 +94,10 @@ def _payload(found: Comparison, row: RowRecord) -> dict[str, Any]:
     }
 
 
-def _next_commands(found: Comparison) -> list[str]:
+def _next_commands(found: Comparison, data: Path) -> list[str]:
     opening = f"python -m webbrowser {shlex.quote((found.path / 'report.html').resolve().as_uri())}"
     own = "unfreeze train PICTURES/    # your own: one folder per class"
     if found.record.best is None:
         return [opening, own]
-    best, data = str(found.path / found.record.best), Path(found.record.data.path)
+    best = str(found.path / found.record.best)
     return [opening, shlex.join(["unfreeze", "predict", best, str(data / "defective")]), own]
