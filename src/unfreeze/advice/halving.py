@@ -1,9 +1,15 @@
-"""Short real trainings of what unfreezes: few epochs for each, all of them for the better half."""
+"""Real trainings of what unfreezes: few epochs for each, and for the better half all, or as many as there is time for.
+
+The end of the budget is known from the beginning, so time is kept for the second round: nothing is tried for a few
+epochs that would leave too little to train the best of what has been tried for all of them. A few epochs tell which
+ways are worth more; how good they are, only whole trainings tell.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +29,8 @@ from unfreeze.training.trials import Trial, try_plan
 
 __all__ = ["try_trainings"]
 
+MARGIN = 0.9  # of the time left may be planned for: a training that the deadline ends is lost
+
 
 def try_trainings(
     inquiry: Inquiry, notebook: Notebook, best: Tried, *, interrupt: Interrupt, progress: Progress
@@ -30,7 +38,7 @@ def try_trainings(
     """Try what unfreezes, at the network and size of the best way on vectors; return whether nothing was left out.
 
     A stage deeper each time, until that gains no more than noise; then all layers at layerwise rates. The better half
-    are trained again, for all epochs.
+    are trained again, the best first, for all epochs or as many as there is time for.
 
     Args:
         inquiry: what is asked.
@@ -43,26 +51,34 @@ def try_trainings(
         InterruptedRunError: an end was asked for.
     """
     chosen = {"model": best.way.options.model, "size": best.way.size}
-    epochs = first_epochs(inquiry.base.epochs)
     trials = _Trials(inquiry, notebook, interrupt, progress)
-    hidden = {"strategy": "head", "hidden": HIDDEN, "features": best.way.options.features, **chosen}
+    hidden: dict[str, Any] = {"strategy": "head", "hidden": HIDDEN, "features": best.way.options.features, **chosen}
     trials.run(f"head, {HIDDEN} hidden units", epochs=inquiry.base.epochs, **hidden)
-    n_stages = len(best.way.plan.layers.stages) - 1
+    short = _first_round(trials, n_stages=len(best.way.plan.layers.stages) - 1, chosen=chosen)
+    if first_epochs(inquiry.base.epochs) < inquiry.base.epochs:
+        for survivor in _better_half(inquiry.metric, short):
+            trials.run_on(survivor, **chosen)
+    return trials.complete
+
+
+def _first_round(trials: _Trials, *, n_stages: int, chosen: dict[str, Any]) -> list[Tried]:
+    """Try each depth, and all layers, for the first share of the epochs; return what came to an end."""
+    tried: list[Tried] = []
+
+    def run(name: str) -> Tried | None:
+        epochs = first_epochs(trials.inquiry.base.epochs)
+        found = trials.run(name, epochs=epochs, kept=trials.kept_for(tried), strategy=name, **chosen)
+        tried.extend([] if found is None else [found])
+        return found
+
     before: Tried | None = None
     for depth in range(1, n_stages):
-        now = trials.run(f"stages:{depth}", epochs=epochs, strategy=f"stages:{depth}", **chosen)
-        if now is None:
-            break
-        if before is not None and not _gains(inquiry, now, before):
+        now = run(f"stages:{depth}")
+        if now is None or (before is not None and not _gains(trials.inquiry, now, before)):
             break
         before = now
-    trials.run("layerwise", epochs=epochs, strategy="layerwise", **chosen)
-    if epochs < inquiry.base.epochs:
-        for survivor in _better_half(
-            inquiry.metric, [each for each in notebook.live if each.way.plan.epochs == epochs]
-        ):
-            trials.run(survivor.way.name, epochs=inquiry.base.epochs, strategy=survivor.way.options.strategy, **chosen)
-    return trials.complete
+    run("layerwise")
+    return tried
 
 
 def _gains(inquiry: Inquiry, now: Tried, before: Tried) -> bool:
@@ -86,34 +102,91 @@ def _val(tried: Tried) -> float:
     return float("nan") if value is None else value
 
 
-def _want_of_time(needed: float | None, left: float) -> str:
+def _want_of_time(needed: float | None, left: float, kept: _Kept | None) -> str:
     """Return why there is no time for a training."""
     if needed is None or left <= 0:
         return "the budget had ended"
-    return f"it takes about {needed:.2g} s, and {left:.2g} s were left"
+    others = "" if kept is None else f", of which {kept.seconds:.2g} s are kept for {kept.name}"
+    return f"it takes about {needed:.2g} s, and {left:.2g} s were left{others}"
+
+
+def _fitting_epochs(seconds_of: Callable[[int], float], *, least: int, most: int, seconds_left: float) -> int | None:
+    """Return for how many epochs there is time, at most `most`; None where there is not even for `least`.
+
+    >>> _fitting_epochs(lambda epochs: 10.0 * epochs, least=5, most=10, seconds_left=80.0)
+    7
+    """
+    fitting = (n for n in range(most, least - 1, -1) if seconds_of(n) <= MARGIN * seconds_left)
+    return next(fitting, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Time that is kept for the second round.
+
+    Attributes:
+        name: of the way that it is kept for.
+        seconds: what its training for all epochs will take.
+    """
+
+    name: str
+    seconds: float
 
 
 class _Trials:
-    """Short real trainings, as long as the budget lasts."""
+    """Real trainings, as long as the budget lasts."""
 
     def __init__(self, inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> None:
         self.inquiry, self.notebook, self.interrupt, self.progress = inquiry, notebook, interrupt, progress
         self.complete = True
         self._done: list[tuple[float, float]] = []  # multiply-adds and seconds of each training so far
 
-    def run(self, name: str, *, epochs: int, **changes: Any) -> Tried | None:
-        """Try a way; None where there was no time for it, or it failed. What it came to is in the notebook."""
+    def kept_for(self, tried: Sequence[Tried]) -> _Kept | None:
+        """Return what is to be kept for the best of what has been tried; None where nothing has, or is to go on."""
+        inquiry = self.inquiry
+        if not tried or first_epochs(inquiry.base.epochs) >= inquiry.base.epochs:
+            return None
+        leader = _better_half(inquiry.metric, tried)[0]
+        return _Kept(leader.way.name, self._seconds_of(leader, inquiry.base.epochs))
+
+    def run_on(self, survivor: Tried, **changes: Any) -> None:
+        """Train a way of the first round for all epochs, or as many as there is time for, if these are more."""
+        name, most = survivor.way.name, self.inquiry.base.epochs
+        strategy = survivor.way.options.strategy
+        fitting = _fitting_epochs(
+            lambda epochs: self._seconds_of(survivor, epochs), least=survivor.way.plan.epochs + 1, most=most,
+            seconds_left=self.inquiry.seconds_left,
+        )  # fmt: skip
+        if fitting != most:
+            needed, left = self._seconds_of(survivor, most), self.inquiry.seconds_left
+            whole = self.inquiry.way(name, epochs=most, strategy=strategy, **changes)
+            self._skip(whole, "not tried", _want_of_time(needed, left, None))
+        if fitting is not None:
+            self.run(name, epochs=fitting, strategy=strategy, needed=0.0, **changes)
+
+    def run(
+        self, name: str, *, epochs: int, kept: _Kept | None = None, needed: float | None = None, **changes: Any
+    ) -> Tried | None:
+        """Try a way; None where there was no time for it, or it failed. What it came to is in the notebook.
+
+        Args:
+            name: the way's.
+            epochs: of the training.
+            kept: time that must be left afterwards.
+            needed: seconds that it takes; None: estimated from what was tried before.
+            **changes: to the user's settings.
+        """
         inquiry = self.inquiry
         try:
             way = inquiry.way(name, epochs=epochs, **changes)
         except UnfreezeError as error:
             self.notebook.note(f"{name} was left out: {error}")
             return None
-        split = inquiry.data.split
-        work = way.work(n_train=len(split.train), n_held_out=len(split.val))
-        needed = estimate_seconds(self._done, [work])
-        if inquiry.seconds_left <= (needed or 0.0):
-            self._skip(way, "not tried", _want_of_time(needed, inquiry.seconds_left))
+        if needed is None:
+            needed = estimate_seconds(self._done, [self._work(way)])
+        left = inquiry.seconds_left
+        if left <= 0 or (needed is not None and left <= needed + (0.0 if kept is None else kept.seconds)):
+            self._skip(way, "not tried", _want_of_time(needed, left, kept))
             return None
         self.progress.stage(f"Trying {name} for {epochs} epochs at {way.size} px")
         try:
@@ -127,13 +200,24 @@ class _Trials:
         except Exception as error:  # noqa: BLE001 - whatever ends one trial, the others go on
             self._skip(way, "failed", reason_of(error))
             return None
-        self._done.append((work, trial.seconds))
+        self._done.append((self._work(way), trial.seconds))
         tried = self._tried(way, trial)
         self.notebook.tried = [
             each for each in self.notebook.tried if each.way.frozen or each.way.name != name
         ]  # the longer training of the same way takes the place of the shorter
         self.notebook.tried.append(tried)
         return tried
+
+    def _work(self, way: Way) -> float:
+        """Return the multiply-adds of a training on the pictures that are looked at."""
+        split = self.inquiry.data.split
+        return way.work(n_train=len(split.train), n_held_out=len(split.val))
+
+    def _seconds_of(self, tried: Tried, epochs: int) -> float:
+        """Estimate a training for other epochs from the one that was tried, in proportion to what they compute."""
+        way, options = tried.way, tried.way.options
+        other = self.inquiry.way(way.name, epochs=epochs, strategy=options.strategy, model=options.model, size=way.size)
+        return tried.record.seconds * self._work(other) / self._work(way)
 
     def _tried(self, way: Way, trial: Trial) -> Tried:
         inquiry, val = self.inquiry, self.inquiry.data.split.val

@@ -1,8 +1,8 @@
 """What an advice measures, in the order of what it costs: passes and heads on vectors, then short real trainings.
 
 Successive halving (Jamieson and Talwalkar 2016): all ways on vectors, which cost next to nothing; of those that
-unfreeze, each a third of the epochs; the better half of these all epochs. What is known at any moment stands in the
-notebook, so that a budget's end or an interrupt loses only what is under way.
+unfreeze, each a third of the epochs; the better half of these all epochs, for which time is kept. What is known at any
+moment stands in the notebook, so that a budget's end or an interrupt loses only what is under way.
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ def test_an_advice_holds_what_scripts_read(found: uf.Advice) -> None:
     assert {"metric", "value", "low", "high", "seconds"} <= set(raw["expected"])
     assert all(set(reason) == {"text", "evidence", "reference"} for reason in raw["reasons"])
     assert raw["status"] == "done"
+    assert (found.path / "report.html").is_file()
     plan = tomllib.loads((found.path / "plan.toml").read_text())
     assert (plan["model"], plan["size"]) == ("test_resnet", 32)
 
@@ -75,6 +76,16 @@ def test_every_depth_is_probed_and_what_unfreezes_is_trained(found: uf.Advice) -
     assert tried["stages:1"].folds is None
     assert evidence.domain[0].shift is None
     assert "random" in (evidence.domain[0].reason or "")
+
+
+@pytest.mark.slow
+def test_the_better_half_of_what_unfreezes_is_trained_for_all_epochs(image_folder: Path, tmp_path: Path) -> None:
+    ways = advised(image_folder, tmp_path / "a", epochs=5).record.evidence.ways
+    epochs = [
+        way.epochs for way in ways if way.status == "done" and way.strategy in {"stages:1", "stages:2", "layerwise"}
+    ]
+    assert set(epochs) <= {2, 5}
+    assert epochs.count(5) >= len(epochs) / 2
 
 
 def test_nothing_is_unfrozen_where_unfreezing_gains_nothing(found: uf.Advice) -> None:
@@ -150,6 +161,7 @@ def test_an_interrupt_leaves_what_is_known(image_folder: Path, tmp_path: Path) -
     assert left.status == "interrupted"
     assert left.evidence.probes
     assert left.expected.value is not None
+    assert "This advice was interrupted" in (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
 
 
 def breaks(monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[[Tensor], bool]) -> None:
@@ -302,3 +314,4 @@ def test_strategy_auto_trains_by_the_advice_and_says_why(
     assert run.record.config.plan == str(advice.plan)
     assert run.record.notes[0].startswith("Advised in")
     assert advice.reasons[0].text in run.record.notes
+    assert (advice.path / "report.html").is_file()
