@@ -103,7 +103,7 @@ def _measured(wanted: PictureSet, number: int, max_train: int, *, data: Path, wo
             "test": run.metrics.test[metric].value, "seconds": run.record.timing.total_seconds,
             "said": _said(run.path, wanted, metric),
             "tried": [
-                [way.name, way.size, way.epochs, way.status, way.val and way.val.value]
+                [way.name, way.size, way.epochs, way.val and way.val.value, way.why]
                 for way in record.evidence.ways if not way.frozen
             ],
         },

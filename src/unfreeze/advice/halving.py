@@ -2,7 +2,8 @@
 
 The end of the budget is known from the beginning, so time is kept for the second round: nothing is tried for a few
 epochs that would leave too little to train the best of what has been tried for all of them. A few epochs tell which
-ways are worth more; how good they are, only whole trainings tell.
+ways are worth more; how good they are, only whole trainings tell. A way that is behind the best head on vectors, beyond
+95%, after its first epochs is given up, and no time is kept for it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+from numpy.typing import NDArray
 
 from unfreeze.advice.choosing import gain_of
 from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet
@@ -29,6 +31,9 @@ from unfreeze.training.trials import Trial, try_plan
 
 __all__ = ["try_trainings"]
 
+Array = NDArray[Any]
+
+BEHIND = 1.96  # standard errors behind the best way on vectors at which a way is given up: two-sided 95%
 MARGIN = 0.9  # of the time left may be planned for: a training that the deadline ends is lost
 
 
@@ -38,7 +43,7 @@ def try_trainings(
     """Try what unfreezes, at the network and size of the best way on vectors; return whether nothing was left out.
 
     A stage deeper each time, until that gains no more than noise; then all layers at layerwise rates. The better half
-    are trained again, the best first, for all epochs or as many as there is time for.
+    are trained again, the best first, for all epochs or as many as there is time for, unless they are far behind.
 
     Args:
         inquiry: what is asked.
@@ -51,12 +56,12 @@ def try_trainings(
         InterruptedRunError: an end was asked for.
     """
     chosen = {"model": best.way.options.model, "size": best.way.size}
-    trials = _Trials(inquiry, notebook, interrupt, progress)
+    trials = _Trials(inquiry, notebook, best, interrupt=interrupt, progress=progress)
     hidden: dict[str, Any] = {"strategy": "head", "hidden": HIDDEN, "features": best.way.options.features, **chosen}
     trials.run(f"head, {HIDDEN} hidden units", epochs=inquiry.base.epochs, **hidden)
     short = _first_round(trials, n_stages=len(best.way.plan.layers.stages) - 1, chosen=chosen)
     if first_epochs(inquiry.base.epochs) < inquiry.base.epochs:
-        for survivor in _better_half(inquiry.metric, short):
+        for survivor in trials.survivors(short):
             trials.run_on(survivor, **chosen)
     return trials.complete
 
@@ -88,6 +93,12 @@ def _gains(inquiry: Inquiry, now: Tried, before: Tried) -> bool:
     val = inquiry.data.split.val
     gain, error = gain_of(inquiry.metric, inquiry.truth(val), now.val, before.val, inquiry.groups(val))
     return gain > error
+
+
+def _may_catch_up(metric: str, truth: Array, val: Array, best: Array, groups: Sequence[str] | None = None) -> bool:
+    """Say whether a way is not behind another beyond 95%; where the metric has no value, it may."""
+    gain, error = gain_of(metric, truth, val, best, groups)
+    return not gain < -BEHIND * error
 
 
 def _better_half(metric: str, tried: Sequence[Tried]) -> list[Tried]:
@@ -136,18 +147,31 @@ class _Kept:
 class _Trials:
     """Real trainings, as long as the budget lasts."""
 
-    def __init__(self, inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> None:
-        self.inquiry, self.notebook, self.interrupt, self.progress = inquiry, notebook, interrupt, progress
+    def __init__(
+        self, inquiry: Inquiry, notebook: Notebook, best: Tried, *, interrupt: Interrupt, progress: Progress
+    ) -> None:
+        self.inquiry, self.notebook, self.best = inquiry, notebook, best
+        self.interrupt, self.progress = interrupt, progress
         self.complete = True
         self._done: list[tuple[float, float]] = []  # multiply-adds and seconds of each training so far
 
+    def survivors(self, tried: Sequence[Tried]) -> list[Tried]:
+        """Return the better half, the best first, without those that are far behind the best way on vectors."""
+        inquiry, val = self.inquiry, self.inquiry.data.split.val
+        assert self.best.val is not None, "what is best was judged"
+        truth, groups = inquiry.truth(val), inquiry.groups(val)
+        return [
+            each
+            for each in _better_half(inquiry.metric, tried)
+            if each.val is not None and _may_catch_up(inquiry.metric, truth, each.val, self.best.val, groups)
+        ]
+
     def kept_for(self, tried: Sequence[Tried]) -> _Kept | None:
-        """Return what is to be kept for the best of what has been tried; None where nothing has, or is to go on."""
-        inquiry = self.inquiry
-        if not tried or first_epochs(inquiry.base.epochs) >= inquiry.base.epochs:
+        """Return what is to be kept for the best of what has been tried; None where nothing is to go on."""
+        epochs, survivors = self.inquiry.base.epochs, self.survivors(tried)
+        if not survivors or first_epochs(epochs) >= epochs:
             return None
-        leader = _better_half(inquiry.metric, tried)[0]
-        return _Kept(leader.way.name, self._seconds_of(leader, inquiry.base.epochs))
+        return _Kept(survivors[0].way.name, self._seconds_of(survivors[0], epochs))
 
     def run_on(self, survivor: Tried, **changes: Any) -> None:
         """Train a way of the first round for all epochs, or as many as there is time for, if these are more."""

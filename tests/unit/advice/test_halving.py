@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 import pytest
 
-from unfreeze.advice.halving import _better_half, _fitting_epochs, _Kept, _want_of_time
+from unfreeze.advice.halving import _better_half, _fitting_epochs, _Kept, _may_catch_up, _want_of_time
 from unfreeze.advice.ways import Tried, Way
 from unfreeze.advice_records import WayRecord
 from unfreeze.records import Interval
@@ -33,6 +34,14 @@ def test_the_better_half_goes_on_the_best_first_of_equals_the_earlier(metric: st
 def test_survivors_get_all_epochs_or_as_many_as_there_is_time_for(seconds_left: float, expected: int | None) -> None:
     found = _fitting_epochs(lambda epochs: 10.0 * epochs, least=5, most=10, seconds_left=seconds_left)
     assert found == expected, "a tenth of the time left is not planned for"
+
+
+def test_a_way_that_is_behind_beyond_chance_is_given_up() -> None:
+    truth = np.arange(80) % 2
+    right, nearly, wrong = (np.eye(2)[np.where(np.arange(80) < n, 1 - truth, truth)] for n in (0, 3, 20))
+    assert _may_catch_up("accuracy", truth, nearly, right)
+    assert not _may_catch_up("accuracy", truth, wrong, right)
+    assert _may_catch_up("accuracy", truth, right, wrong)
 
 
 def test_what_was_not_tried_says_what_its_time_was_kept_for() -> None:
