@@ -79,7 +79,7 @@ def write_split(source: Path, work: Path, wanted: PictureSet, *, number: int, ma
     """
     folder = work / wanted.name
     rows = _pictures(source / wanted.folder, folder, wanted)
-    sides = _sides(folder, wanted.task, number=number, max_train=max_train)
+    sides = _sides(folder, wanted, number=number, max_train=max_train)
     table = folder / f"split-{number}-{max_train}.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         lines = csv.DictWriter(file, ("file", *wanted.columns, "side"))
@@ -105,9 +105,9 @@ def _pictures(source: Path, folder: Path, wanted: PictureSet) -> list[dict[str, 
     return rows
 
 
-def _sides(folder: Path, task: Task, *, number: int, max_train: int) -> dict[str, str]:
+def _sides(folder: Path, wanted: PictureSet, *, number: int, max_train: int) -> dict[str, str]:
     """Return the side of each picture by its name; those that are not drawn are left out."""
-    dataset, clusters = _studied(folder / "all.csv", task)
+    dataset, clusters = _studied(folder / "all.csv", wanted)
     tests = divide_folds(dataset, n_folds=len(dataset) // N_TEST, clusters=clusters)
     most = max_train * VALIDATION // (VALIDATION - 1)
     rest = draw_pictures(dataset, tests.training(number), most=most, generator=np.random.default_rng(number))
@@ -117,6 +117,6 @@ def _sides(folder: Path, task: Task, *, number: int, max_train: int) -> dict[str
 
 
 @functools.cache
-def _studied(table: Path, task: Task) -> tuple[Any, tuple[tuple[int, ...], ...]]:
-    dataset = open_dataset(table, task=task)
+def _studied(table: Path, wanted: PictureSet) -> tuple[Any, tuple[tuple[int, ...], ...]]:
+    dataset = open_dataset(table, task=wanted.task, target=wanted.columns)
     return dataset, near_duplicates(scan(dataset.root, dataset.files))

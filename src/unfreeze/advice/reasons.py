@@ -156,8 +156,8 @@ def _unfreezing(conclusion: Conclusion, metric: str, *, epochs: int) -> Iterator
     direction = "better" if best.gain >= 0 else "worse"
     short = f" It had {best.epochs} of {epochs} epochs, so that more may be in it." if best.epochs < epochs else ""
     yield Reason(
-        text=f"Of the trainings that were tried, {best.name} ({_epochs(best.epochs)}) did best: on validation "
-        f"{_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
+        text=f"Of the trainings that were tried, {best.name} ({_epochs(best.epochs)} at {best.size} px) did best: "
+        f"on validation {_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
         f"with a standard error of {noise}. That is {reading}.{short}{left_out}",
         evidence={
             **{f"gain of {way.name}, {way.epochs} epochs": way.gain for way in trained},

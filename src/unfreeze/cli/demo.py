@@ -5,17 +5,17 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, TableOf
 from unfreeze.cli.flags import OUTPUT, JsonFlag
-from unfreeze.cli.leaderboard import figures_text
-from unfreeze.comparing import Comparison
 from unfreeze.comparison_records import RowRecord, ranked_rows
 from unfreeze.records import to_builtins
-from unfreeze.reporting.comparison_verdict import reading
+
+if TYPE_CHECKING:
+    from unfreeze.comparing import Comparison
 
 __all__ = ["demo_answer", "demo_command"]
 
@@ -51,8 +51,11 @@ def demo_command(
     return demo_answer(found, data=data, seconds=time.monotonic() - began, as_json=json)
 
 
-def demo_answer(found: Comparison, *, data: Path, seconds: float, as_json: bool) -> Answer:
+def demo_answer(found: "Comparison", *, data: Path, seconds: float, as_json: bool) -> Answer:
     """Return what the demo says at its end: the comparison's leaderboard and verdict, and what to do next."""
+    from unfreeze.cli.leaderboard import figures_text
+    from unfreeze.reporting.comparison_verdict import reading
+
     record, report, following = found.record, found.path / "report.html", _next_commands(found, data)
     shown: list[str | TableOf] = [
         *figures_text(record),
@@ -82,7 +85,7 @@ def _next_free(out: Path) -> Path:
     return next(path for n in itertools.count(1) if not (path := out / f"compare-{n}").exists())
 
 
-def _payload(found: Comparison, row: RowRecord) -> dict[str, Any]:
+def _payload(found: "Comparison", row: RowRecord) -> dict[str, Any]:
     """Return a row of compare.json; its test figure also as `value`, `low` and `high`, and its run from here."""
     return {
         **to_builtins(row),
@@ -94,7 +97,7 @@ def _payload(found: Comparison, row: RowRecord) -> dict[str, Any]:
     }
 
 
-def _next_commands(found: Comparison, data: Path) -> list[str]:
+def _next_commands(found: "Comparison", data: Path) -> list[str]:
     opening = f"python -m webbrowser {shlex.quote((found.path / 'report.html').resolve().as_uri())}"
     own = "unfreeze train PICTURES/    # your own: one folder per class"
     if found.record.best is None:
