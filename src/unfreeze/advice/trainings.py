@@ -28,7 +28,7 @@ from unfreeze.training.trials import Trial, try_plan
 
 __all__ = ["try_trainings"]
 
-SLOWER = 2.0  # a training computes than the pass of a frozen network, until one has been timed
+SLOWER = 1.5  # a training computes than the pass of a frozen network, until one has been timed
 LOADING_SECONDS = 3.0
 MARGIN = 0.9  # of the time left may be planned for: a training that the deadline ends is lost
 ALL_LAYERS = "layerwise"
@@ -123,7 +123,11 @@ def _want_of_time(needed: float, left: float) -> str:
     """Return why there is no time for a training."""
     if left <= 0:
         return "the budget had ended"
-    return f"it takes about {needed:.2g} s, and {left:.2g} s were left"
+    return f"it takes about {_rounded(needed)}, and {_rounded(left)} were left"
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - tenths of long times say nothing
 
 
 def _fitting_epochs(seconds_of: Callable[[int], float], *, epochs: int, seconds_left: float) -> int | None:

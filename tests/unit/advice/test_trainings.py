@@ -28,6 +28,7 @@ def test_a_single_epoch_cannot_be_fewer() -> None:
 
 def test_what_was_not_tried_says_what_it_would_have_taken() -> None:
     assert _want_of_time(61.0, 40.0) == "it takes about 61 s, and 40 s were left"
+    assert _want_of_time(301.2, 4.26) == "it takes about 301 s, and 4.3 s were left"
     assert _want_of_time(61.0, -1.0) == "the budget had ended"
 
 
