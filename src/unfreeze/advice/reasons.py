@@ -177,7 +177,7 @@ def _left_out(ways: Sequence[WayRecord]) -> str:
         if (way.name, way.model, way.size) in done:
             shorter.setdefault(way.epochs, []).append(f"{way.name} ({way.why})")
         else:
-            without.append(f"{way.name} for {_epochs(way.epochs)} ({way.why})")
+            without.append(f"{way.name} for {_epochs(way.epochs)} at {way.size} px ({way.why})")
     text = f" Without a result: {', '.join(without)}." if without else ""
     for n_epochs, names in shorter.items():
         text += f" Not trained for all {_epochs(n_epochs)}: {', '.join(names)}."

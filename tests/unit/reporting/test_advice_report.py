@@ -114,7 +114,7 @@ def test_an_advice_that_measured_nothing_has_a_page(page: Callable[..., str], tm
     evidence = evidence_with(tmp_path, probes=(), domain=(), ways=(), learned=None)
     text = page(evidence=evidence, status="stopped", can_tell=False, expected=Expected(metric="balanced_accuracy"))
     assert "Nothing was measured." in shown_text(text)
-    assert "the budget of 5 min 0 s ended" in shown_text(text)
+    assert "the budget of 5 min 0 s did not suffice" in shown_text(text)
     assert charts(text) == {}
     assert 'href="#depths"' not in text
 
