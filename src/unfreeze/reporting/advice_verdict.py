@@ -33,7 +33,8 @@ def state_of(record: AdviceRecord) -> str:
     return {
         "done": "",
         "interrupted": "This advice was interrupted: it rests on what was measured by then.",
-        "stopped": f"Not all was tried: the budget of {duration(record.budget_seconds)} did not suffice, or a part failed.",
+        "stopped": "Not all was tried: the budget of "
+        f"{duration(record.budget_seconds)} did not suffice, or a part failed.",
     }[record.status]
 
 
