@@ -216,7 +216,7 @@ def test_a_training_that_fails_is_told_and_the_others_go_on(
     for name in ("stages:1", "layerwise"):
         assert (ways[name].status, ways[name].why) == ("failed", "RuntimeError: out of memory")
     assert record.status == "stopped"
-    assert "Without a result: stages:1 for 2 epochs (RuntimeError: out of memory)" in " ".join(
+    assert "Without a result: stages:1 for 2 epochs at 32 px (RuntimeError: out of memory)" in " ".join(
         reason.text for reason in record.reasons
     )
 
