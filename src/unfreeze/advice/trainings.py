@@ -55,7 +55,7 @@ def try_trainings(
     )
     if hidden is not None and inquiry.seconds_left > 0:
         trials.run(hidden, is_timed=False)
-    depths = [f"stages:{depth}" for depth in range(1, len(best.way.plan.layers.stages) - 1)]
+    depths: Sequence[str] = [f"stages:{depth}" for depth in range(1, len(best.way.plan.layers.stages) - 1)]
     sizes = _sizes(notebook, best)
     least = trials.way(ALL_LAYERS, size=sizes[-1])
     kept = 0.0 if least is None else trials.seconds_of(least)
