@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 .PHONY: help demo test test-fast check lint format bench bench-parts clean
 
 help:
-	@echo "make demo       fine-tune on real pictures in the three classic ways (a few minutes)"
+	@echo "make demo       fine-tune on real pictures in the three classic ways, and compare them (a few minutes)"
 	@echo "make test       all tests"
 	@echo "make test-fast  the tests that take less than about half a second each"
 	@echo "make lint       ruff, mypy, import-linter"

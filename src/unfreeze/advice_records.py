@@ -25,6 +25,7 @@ __all__ = [
     "WayRecord",
     "cheapness",
     "read_advice",
+    "recommended_way",
 ]
 
 ADVICE_FILE = "advice.json"
@@ -174,12 +175,21 @@ def cheapness(way: WayRecord | None, ways: Sequence[WayRecord]) -> str:
     return "the cheapest within one standard error of the best"
 
 
+def recommended_way(record: AdviceRecord) -> WayRecord | None:
+    """Return the way to take as it was tried; None where nothing was."""
+    wanted = (record.way, record.model, record.size, record.epochs)
+    ways = (way for way in record.evidence.ways if way.status == "done")
+    return next((way for way in ways if (way.name, way.model, way.size, way.epochs) == wanted), None)
+
+
 def read_advice(directory: Path) -> AdviceRecord:
     """Read an advice back.
 
     Raises:
         RunError: there is none, or it was written by another version.
     """
+    if not directory.is_dir():
+        raise RunError(f'"{directory}" does not exist; give the directory of an advice.')
     if not (directory / ADVICE_FILE).is_file():
         raise RunError(f'"{directory}" holds no advice: it has no {ADVICE_FILE}.')
     return read_json(directory / ADVICE_FILE, AdviceRecord)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unfreeze.advice_records import AdviceRecord, Reason, read_advice
 from unfreeze.api import Run, checked_names, train
+from unfreeze.errors import InterruptedRunError
 from unfreeze.options import parse_budget, split_names
 from unfreeze.records import TrainOptions
 
@@ -49,6 +50,12 @@ class Advice:
         """Why, the reasons that decided first."""
         return self.record.reasons
 
+    def report(self) -> Path:
+        """Write report.html anew from what the advice left behind; return its path."""
+        from unfreeze.reporting import write_advice_report
+
+        return write_advice_report(self.path)
+
     def train(self, *, out: str | Path | None = None, progress: Progress | None = None) -> Run:
         """Train as advised, on the same pictures with the same settings."""
         from unfreeze.advice import ADVISED
@@ -88,16 +95,23 @@ def advise(
         >>> advice.command, advice.reasons[0].text  # doctest: +SKIP
     """
     from unfreeze.advice import DEFAULT_BUDGET, advise_data
-    from unfreeze.training import Silent
+    from unfreeze.training import Silent, next_directory
 
     changes = checked_names(options)
-    path = advise_data(
-        Path(data),
-        TrainOptions(**changes),
-        models=split_names(models) if isinstance(models, str) else tuple(models),
-        given=frozenset(changes),
-        budget_seconds=DEFAULT_BUDGET if budget is None else parse_budget(str(budget)),
-        out=None if out is None else Path(out),
-        progress=progress or Silent(),
-    )
-    return Advice(path)
+    directory = next_directory(Path(data), "advice") if out is None else Path(out)
+    try:
+        advise_data(
+            Path(data),
+            TrainOptions(**changes),
+            models=split_names(models) if isinstance(models, str) else tuple(models),
+            given=frozenset(changes),
+            budget_seconds=DEFAULT_BUDGET if budget is None else parse_budget(str(budget)),
+            out=directory,
+            progress=progress or Silent(),
+        )
+    except InterruptedRunError:  # what was known by then has been written
+        Advice(directory).report()
+        raise
+    found = Advice(directory)
+    found.report()
+    return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from unfreeze.advice_records import read_advice
-from unfreeze.errors import ConfigError, did_you_mean, raise_together
+from unfreeze.errors import ConfigError, InterruptedRunError, did_you_mean, raise_together
 from unfreeze.options import flag
 from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TaskName, TrainOptions, read_json
 
@@ -327,6 +327,7 @@ def _advised(
         UnfreezeError: see `advise_data`, and a run directory that cannot be one.
     """
     from unfreeze.advice import ADVISED, advise_data
+    from unfreeze.reporting import write_advice_report
     from unfreeze.training import next_directory
     from unfreeze.training.directory import out_problem
 
@@ -334,9 +335,15 @@ def _advised(
     said = {name: value for name, value in changes.items() if name != "strategy"}
     directory = next_directory(data, "advice", **({} if out is None else {"parent": out.parent}))
     progress.stage("Taking advice")
-    advise_data(
-        data, TrainOptions(**said), given=frozenset(said), budget_seconds=AUTO_SECONDS, out=directory, progress=progress
-    )
+    try:
+        advise_data(
+            data, TrainOptions(**said), given=frozenset(said), budget_seconds=AUTO_SECONDS, out=directory,
+            progress=progress,
+        )  # fmt: skip
+    except InterruptedRunError:  # what was known by then has been written
+        write_advice_report(directory)
+        raise
+    write_advice_report(directory)
     advice = read_advice(directory)
     why = (
         f'Advised in "{directory}": {advice.way} with {advice.model} at {advice.size} px.',

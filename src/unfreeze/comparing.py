@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from unfreeze.api import Run, checked_names
-from unfreeze.comparison_records import CompareOptions, CompareRecord, RowRecord, read_comparison, resume_command
-from unfreeze.errors import ConfigError, RunError, raise_together
+from unfreeze.comparison_records import (
+    COMPARE_FILE,
+    CompareOptions,
+    CompareRecord,
+    RowRecord,
+    read_comparison,
+    resume_command,
+)
+from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError, raise_together
 from unfreeze.options import flag, parse_budget, split_names
 from unfreeze.records import TrainOptions
 
@@ -110,6 +118,7 @@ def compare(
         >>> found.record.recommended, found.best.metrics.test["accuracy"]  # doctest: +SKIP
     """
     from unfreeze.comparison import SilentComparison, compare_ways, resume_comparison
+    from unfreeze.training import next_directory
 
     watcher = progress or SilentComparison()
     seconds = None if budget is None else parse_budget(str(budget))
@@ -118,22 +127,31 @@ def compare(
     wanted |= _singular(wanted, changes)
     if resume:
         path = _comparison_to_resume(data, out, wanted, changes)
-        resume_comparison(path, budget_seconds=seconds, progress=watcher)
+        begin = functools.partial(resume_comparison, path)
+    elif data is None:
+        raise ConfigError("Which pictures? Give a folder of class folders, or a CSV or Parquet table.")
     else:
-        if data is None:
-            raise ConfigError("Which pictures? Give a folder of class folders, or a CSV or Parquet table.")
-        path = compare_ways(
-            Path(data),
-            CompareOptions(**wanted),
-            TrainOptions(**changes),
-            given=frozenset(changes),
-            out=None if out is None else Path(out),
-            budget_seconds=seconds,
-            progress=watcher,
+        path = next_directory(Path(data), "compare") if out is None else Path(out)
+        base = TrainOptions(**changes)
+        begin = functools.partial(
+            compare_ways, Path(data), CompareOptions(**wanted), base, given=frozenset(changes), out=path
         )
+    try:
+        begin(budget_seconds=seconds, progress=watcher)
+    except (InterruptedRunError, FailedError):
+        _write_page(path)
+        raise
     found = Comparison(path)
     found.report()
     return found
+
+
+def _write_page(directory: Path) -> None:
+    """Write the page of a comparison that was ended early, at once: runs without a report get theirs another time."""
+    from unfreeze.reporting import write_comparison_report
+
+    if (directory / COMPARE_FILE).is_file():
+        write_comparison_report(directory)
 
 
 def _compared(**named: Any) -> dict[str, Any]:

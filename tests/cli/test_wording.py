@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from unfreeze.cli.demo import Row, reading_of
 from unfreeze.cli.wording import bytes_text, count_text, interval_text, metrics_text, percent_text, rate_text, time_text
 from unfreeze.records import Interval
 
@@ -54,32 +53,3 @@ def test_intervals_and_shares_that_are_not_known_say_so() -> None:
 def test_the_metric_that_matters_comes_first() -> None:
     one = Interval(value=1.0, low=0.9, high=1.0)
     assert metrics_text({"accuracy": one, "mae": one}, first="mae")[0].startswith("  mae       1.000")
-
-
-def row(strategy: str, value: float, half: float, seconds: float) -> Row:
-    interval = Interval(value=value, low=value - half, high=value + half)
-    return Row(
-        strategy=strategy,
-        epochs=5,
-        metric="balanced_accuracy",
-        value=interval,
-        n_trained=int(seconds),
-        seconds=90 - seconds,
-        run="r",
-    )
-
-
-def test_ways_that_cannot_be_told_apart_are_read_as_take_the_one_that_trains_least() -> None:
-    text = reading_of([row("head", 0.80, 0.08, 20), row("gradual", 0.84, 0.08, 60), row("layerwise", 0.82, 0.08, 80)])
-    assert text.startswith("gradual measured highest, but the intervals of head and gradual and layerwise overlap")
-    assert "Take the one that trains least, head." in text
-
-
-def test_a_way_that_lies_above_all_others_is_named() -> None:
-    text = reading_of([row("head", 0.60, 0.05, 20), row("gradual", 0.90, 0.05, 60), row("layerwise", 0.70, 0.05, 80)])
-    assert text == "gradual is best here: its interval lies above those of head and layerwise."
-
-
-def test_a_way_that_lies_below_is_said_to_be_behind() -> None:
-    text = reading_of([row("head", 0.60, 0.05, 20), row("gradual", 0.90, 0.05, 60), row("layerwise", 0.91, 0.05, 80)])
-    assert "Take the one that trains least, gradual. head is behind." in text

@@ -1,4 +1,4 @@
-"""Which way to fine-tune, measured on the user's own pictures: probes at every depth, short trainings, reasons.
+"""Which way to fine-tune, measured on the user's own pictures: probes at every depth, trainings, reasons.
 
 The names load their modules when they are first used, so that only those who measure load torch.
 """

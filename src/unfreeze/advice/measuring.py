@@ -1,8 +1,6 @@
-"""What an advice measures, in the order of what it costs: passes and heads on vectors, then short real trainings.
+"""What an advice measures, in the order of what it costs: passes and heads on vectors, then real trainings.
 
-Successive halving (Jamieson and Talwalkar 2016): all ways on vectors, which cost next to nothing; of those that
-unfreeze, each a third of the epochs; the better half of these all epochs. What is known at any moment stands in the
-notebook, so that a budget's end or an interrupt loses only what is under way.
+What is known at any moment stands in the notebook, so that a budget's end or an interrupt loses only what is under way.
 """
 
 from __future__ import annotations
@@ -11,9 +9,9 @@ import numpy as np
 
 from unfreeze.advice.domain import domain_shift, domain_words
 from unfreeze.advice.frozen_ways import Judge, probe_depths, try_frozen_ways
-from unfreeze.advice.halving import try_trainings
 from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet, best_frozen
 from unfreeze.advice.probing import folds_of
+from unfreeze.advice.trainings import try_trainings
 from unfreeze.advice.ways import HEAD_RATES
 from unfreeze.advice_records import DomainRecord
 from unfreeze.errors import FailedError, InterruptedRunError, UnfreezeError, raise_together, reason_of

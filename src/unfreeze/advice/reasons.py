@@ -43,7 +43,7 @@ def reasons_for(
         if (probe.model, probe.size) == (options.model, conclusion.way.size):
             yield _depth(probe)
     yield from _size(conclusion, inquiry.metric)
-    yield from _unfreezing(conclusion, inquiry.metric)
+    yield from _unfreezing(conclusion, inquiry.metric, epochs=inquiry.base.epochs)
     yield from (_domain(domain) for domain in notebook.domain if domain.model == options.model)
     if len(inquiry.models) > 1:
         yield _models(notebook, inquiry.metric)
@@ -141,7 +141,7 @@ def _size(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
     )
 
 
-def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
+def _unfreezing(conclusion: Conclusion, metric: str, *, epochs: int) -> Iterator[Reason]:
     trained = [way for way in conclusion.ways if not way.frozen and way.gain is not None]
     left_out = _left_out(conclusion.ways)
     if not trained or conclusion.frozen is None:
@@ -154,10 +154,11 @@ def _unfreezing(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
     noise = _amount(metric, best.gain_error)
     reading = "more than noise" if best.gain > best.gain_error else "no gain beyond noise, and not worth its cost"
     direction = "better" if best.gain >= 0 else "worse"
+    short = f" It had {best.epochs} of {epochs} epochs, so that more may be in it." if best.epochs < epochs else ""
     yield Reason(
-        text=f"Of the trainings that were tried, {best.name} ({_epochs(best.epochs)}) did best: on validation "
-        f"{_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
-        f"with a standard error of {noise}. That is {reading}.{left_out}",
+        text=f"Of the trainings that were tried, {best.name} ({_epochs(best.epochs)} at {best.size} px) did best: "
+        f"on validation {_amount(metric, abs(best.gain))} {direction} than {conclusion.frozen.way.name}, "
+        f"with a standard error of {noise}. That is {reading}.{short}{left_out}",
         evidence={
             **{f"gain of {way.name}, {way.epochs} epochs": way.gain for way in trained},
             "standard error": best.gain_error,
@@ -176,7 +177,7 @@ def _left_out(ways: Sequence[WayRecord]) -> str:
         if (way.name, way.model, way.size) in done:
             shorter.setdefault(way.epochs, []).append(f"{way.name} ({way.why})")
         else:
-            without.append(f"{way.name} for {_epochs(way.epochs)} ({way.why})")
+            without.append(f"{way.name} for {_epochs(way.epochs)} at {way.size} px ({way.why})")
     text = f" Without a result: {', '.join(without)}." if without else ""
     for n_epochs, names in shorter.items():
         text += f" Not trained for all {_epochs(n_epochs)}: {', '.join(names)}."

@@ -19,12 +19,10 @@ from unfreeze.records import FeatureSource, TrainOptions
 from unfreeze.training.inputs import write_plan
 from unfreeze.training.settings import architecture_of, settled
 
-__all__ = ["HEAD_RATES", "HIDDEN", "Tried", "Way", "first_epochs", "make_way"]
+__all__ = ["HEAD_RATES", "HIDDEN", "Tried", "Way", "make_way"]
 
 HEAD_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 HIDDEN = 512  # units
-FIRST_SHARE = 3  # of the epochs: a third in the first round of the halving
-FEWEST_EPOCHS = 2  # a phase for the head, and one for the rest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,15 +76,6 @@ class Tried:
         return Tried(
             way=self.way, record=msgspec.structs.replace(self.record, **changes), folds=self.folds, val=self.val
         )
-
-
-def first_epochs(epochs: int) -> int:
-    """Return how many epochs the first round of the halving gives each way.
-
-    >>> first_epochs(10), first_epochs(2), first_epochs(1)
-    (4, 2, 1)
-    """
-    return min(epochs, max(FEWEST_EPOCHS, -(-epochs // FIRST_SHARE)))
 
 
 def make_way(

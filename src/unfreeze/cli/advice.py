@@ -3,11 +3,12 @@
 import textwrap
 from typing import Any
 
-from unfreeze.advice_records import AdviceRecord, ProbeRecord, WayRecord, cheapness
+from unfreeze.advice_records import AdviceRecord, ProbeRecord, WayRecord, recommended_way
 from unfreeze.advising import Advice
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import interval_text, time_text
 from unfreeze.records import Interval, to_builtins
+from unfreeze.reporting.advice_verdict import opening
 
 __all__ = ["advice_payload", "advice_text", "verdict_of"]
 
@@ -16,7 +17,12 @@ WIDTH = 100  # columns, of the reasons
 
 def advice_payload(found: Advice) -> dict[str, Any]:
     """Return an advice for scripts: advice.json, and where it is."""
-    return {"advice": str(found.path), **to_builtins(found.record), "next": found.command}
+    return {
+        "advice": str(found.path),
+        **to_builtins(found.record),
+        "report": str(found.path / "report.html"),
+        "next": found.command,
+    }
 
 
 def advice_text(found: Advice) -> list[str | TableOf]:
@@ -39,32 +45,24 @@ def advice_text(found: Advice) -> list[str | TableOf]:
         "",
         f"Time:   {time_text(record.seconds)}, of a budget of {time_text(record.budget_seconds)}.",
         f"Advice: {found.path}",
+        f"Report: {found.path / 'report.html'}",
         f"Next:   {found.command}",
     ]
 
 
 def verdict_of(record: AdviceRecord) -> str:
     """Return the advice in a sentence or two."""
-    way = f"{record.way} with {record.model} at {record.size} px"
+    way = f"{opening(record)} {record.way} with {record.model} at {record.size} px"
     expected = record.expected
     if expected.value is None:
-        return f"Take {way}: nothing was measured."
-    ways = record.evidence.ways
-    taken = next((each for each in ways if _is_recommended(record, each)), None)
-    start = "Take" if record.can_tell else f"Cannot tell; take {cheapness(taken, ways)},"
-    if record.evidence.learned is False:
-        start = "Nothing learns these labels; if you must, take"
+        return f"{way}: nothing was measured."
     takes = "" if expected.seconds is None else f": it trains in about {time_text(expected.seconds)}"
-    where = "out of fold" if expected.judged_on == "out of fold" else "on validation"
     figure = interval_text(Interval(value=expected.value, low=expected.low, high=expected.high))
+    where = "out of fold" if expected.judged_on == "out of fold" else "on validation"
     return (
-        f"{start} {way}{takes}.\nExpect {expected.metric} {figure}, {where} "
+        f"{way}{takes}.\nExpect {expected.metric} {figure}, {where} "
         f"({expected.n_images} pictures); a little optimistic, because these chose it."
     )
-
-
-def _is_recommended(record: AdviceRecord, way: WayRecord) -> bool:
-    return (way.name, way.model, way.size, way.epochs) == (record.way, record.model, record.size, record.epochs)
 
 
 def _depths(record: AdviceRecord) -> TableOf:
@@ -113,7 +111,7 @@ def _way(record: AdviceRecord, way: WayRecord) -> list[str]:
         str(way.epochs),
         "" if way.folds is None else interval_text(way.folds),
         "" if way.val is None else interval_text(way.val),
-        f"{verdict}{' ← take this' if _is_recommended(record, way) else ''}",
+        f"{verdict}{' ← take this' if way == recommended_way(record) else ''}",
         time_text(way.seconds) if way.status == "done" else "",
     ]
 

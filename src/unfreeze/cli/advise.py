@@ -35,7 +35,7 @@ def advise_command(
 ) -> Answer:
     """Measure which way to train suits the pictures, and write its plan, the command, and the reasons.
 
-    Every depth of the frozen network is probed, and short trainings are tried. No test picture is looked at.
+    Every depth of the frozen network is probed, and real trainings are tried. No test picture is looked at.
     """
     import unfreeze as uf
     from unfreeze.cli.advice import advice_payload, advice_text

@@ -6,11 +6,18 @@ from typing import Any
 from unfreeze.cli.answer import Column, TableOf
 from unfreeze.cli.wording import count_text, time_text
 from unfreeze.comparing import Comparison
-from unfreeze.comparison_records import RowRecord, Spread, ranked_rows, recommended_row, resume_command
+from unfreeze.comparison_records import (
+    CompareRecord,
+    RowRecord,
+    Spread,
+    ranked_rows,
+    recommended_row,
+    resume_command,
+)
 from unfreeze.records import to_builtins
 from unfreeze.reporting.comparison_verdict import reading
 
-__all__ = ["leaderboard_payload", "leaderboard_text"]
+__all__ = ["figures_text", "leaderboard_payload", "leaderboard_text"]
 
 
 def leaderboard_payload(found: Comparison) -> dict[str, Any]:
@@ -24,8 +31,22 @@ def leaderboard_payload(found: Comparison) -> dict[str, Any]:
 
 
 def leaderboard_text(found: Comparison) -> list[str | TableOf]:
-    """Return a comparison for people; the test figure stands there once, for the recommended row."""
+    """Return a comparison for people: its figures, where it is, and the next command."""
     record = found.record
+    lines = [
+        *figures_text(record),
+        "",
+        f"Time:       {time_text(record.seconds)} in all.",
+        f"Comparison: {found.path}",
+        f"Report:     {found.path / 'report.html'}",
+    ]
+    if record.best is not None:
+        lines.append(f"Best run:   {found.path / record.best}")
+    return [*lines, f"Next:       {_next_command(found)}"]
+
+
+def figures_text(record: CompareRecord) -> list[str | TableOf]:
+    """Return the rows by rank, and which to take; the test figure stands there once, for that row."""
     where = "out of fold" if record.options.folds is not None else "on validation"
     seeds = "1 seed" if record.options.seeds == 1 else f"mean of {record.options.seeds} seeds"
     table = TableOf(
@@ -38,11 +59,7 @@ def leaderboard_text(found: Comparison) -> list[str | TableOf]:
         lines.append(
             f"On the {record.n_test} test pictures, which decided nothing, {chosen.name}: {_spread(chosen.test)}"
         )
-    lines += ["", f"Time:       {time_text(record.seconds)} in all.", f"Comparison: {found.path}"]
-    lines.append(f"Report:     {found.path / 'report.html'}")
-    if record.best is not None:
-        lines.append(f"Best run:   {found.path / record.best}")
-    return [*lines, f"Next:       {_next_command(found)}"]
+    return lines
 
 
 _COLUMNS = (

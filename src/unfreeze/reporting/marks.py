@@ -83,6 +83,7 @@ def scatter_chart(
     x_form: Callable[[float], str],
     y_form: Callable[[float], str],
     chosen: str = "chosen",
+    numbers: str = "ranks",
 ) -> Chart:
     """Return values against what they cost, on a logarithmic axis; names stand where there is room for them.
 
@@ -94,6 +95,7 @@ def scatter_chart(
         x_form: how a cost is written.
         y_form: how a value is written.
         chosen: what the ring is called in the legend.
+        numbers: what the numbers are that stand for names.
     """
     costs = [mark.at for mark in marks]
     ends = with_room(min(mark.ends[0] for mark in marks), max(mark.ends[1] for mark in marks))
@@ -124,7 +126,7 @@ def scatter_chart(
     chart = drawing(parts, width=WIDTH, height=HEIGHT, label=f"{title}: {said}")
     shown = {name for *_, name in names}
     is_numbered = any(mark.number in shown for mark in marks if mark.number)
-    return Chart(title, chart, _keys(marks, chosen), note="Numbers are ranks." if is_numbered else "")
+    return Chart(title, chart, _keys(marks, chosen), note=f"Numbers are {numbers}." if is_numbered else "")
 
 
 def forest_chart(

@@ -55,6 +55,7 @@ def test_an_advice_holds_what_scripts_read(found: uf.Advice) -> None:
     assert {"metric", "value", "low", "high", "seconds"} <= set(raw["expected"])
     assert all(set(reason) == {"text", "evidence", "reference"} for reason in raw["reasons"])
     assert raw["status"] == "done"
+    assert (found.path / "report.html").is_file()
     plan = tomllib.loads((found.path / "plan.toml").read_text())
     assert (plan["model"], plan["size"]) == ("test_resnet", 32)
 
@@ -75,6 +76,13 @@ def test_every_depth_is_probed_and_what_unfreezes_is_trained(found: uf.Advice) -
     assert tried["stages:1"].folds is None
     assert evidence.domain[0].shift is None
     assert "random" in (evidence.domain[0].reason or "")
+
+
+@pytest.mark.slow
+def test_what_unfreezes_is_judged_by_all_epochs_the_layers_all_together_too(image_folder: Path, tmp_path: Path) -> None:
+    ways = advised(image_folder, tmp_path / "a", epochs=5).record.evidence.ways
+    assert {way.epochs for way in ways if way.status == "done"} == {5}
+    assert {"stages:1", "layerwise"} <= {way.strategy for way in ways if way.status == "done"}
 
 
 def test_nothing_is_unfrozen_where_unfreezing_gains_nothing(found: uf.Advice) -> None:
@@ -150,6 +158,7 @@ def test_an_interrupt_leaves_what_is_known(image_folder: Path, tmp_path: Path) -
     assert left.status == "interrupted"
     assert left.evidence.probes
     assert left.expected.value is not None
+    assert "This advice was interrupted" in (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
 
 
 def breaks(monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[[Tensor], bool]) -> None:
@@ -207,7 +216,7 @@ def test_a_training_that_fails_is_told_and_the_others_go_on(
     for name in ("stages:1", "layerwise"):
         assert (ways[name].status, ways[name].why) == ("failed", "RuntimeError: out of memory")
     assert record.status == "stopped"
-    assert "Without a result: stages:1 for 2 epochs (RuntimeError: out of memory)" in " ".join(
+    assert "Without a result: stages:1 for 2 epochs at 32 px (RuntimeError: out of memory)" in " ".join(
         reason.text for reason in record.reasons
     )
 
@@ -302,3 +311,4 @@ def test_strategy_auto_trains_by_the_advice_and_says_why(
     assert run.record.config.plan == str(advice.plan)
     assert run.record.notes[0].startswith("Advised in")
     assert advice.reasons[0].text in run.record.notes
+    assert (advice.path / "report.html").is_file()

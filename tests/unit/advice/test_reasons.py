@@ -41,7 +41,7 @@ def test_ways_that_came_to_an_end_with_fewer_epochs_are_not_without_a_result() -
         way("stages:2", epochs=4, status="not tried", why="no time"),
     ]  # fmt: skip
     assert _left_out(ways) == (
-        " Without a result: stages:2 for 4 epochs (no time)."
+        " Without a result: stages:2 for 4 epochs at 32 px (no time)."
         " Not trained for all 10 epochs: stages:1 (no time), layerwise (no memory)."
     )
     assert _left_out(ways[:2]) == ""

@@ -93,6 +93,7 @@ def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
     assert stopped.record.status == "interrupted"
     assert [row.status for row in stopped.rows] == ["done", "interrupted"]
     assert stopped.rows[0].verdict == "best", "what is finished is ranked"
+    assert "This comparison was interrupted. Go on with:" in (out / "report.html").read_text(encoding="utf-8")
     with pytest.raises(RunError, match="no best run yet"):
         _ = stopped.best
     before = written(out)
@@ -147,6 +148,7 @@ def test_a_budget_that_ends_keeps_what_is_finished(image_folder: Path, tmp_path:
         compared(image_folder, out, budget=0.001)
     assert told.value.exit_code == 1
     assert uf.Comparison(out).record.status == "stopped"
+    assert "Nothing to take yet" in (out / "report.html").read_text(encoding="utf-8")
     found = uf.compare(out=out, resume=True)
     assert [row.status for row in found.rows] == ["done", "done"]
 
