@@ -3,8 +3,8 @@
 The minimum of loss(rows Wᵀ + b, targets) + λ Σⱼ ‖W[:, j]‖ over W and b: a group lasso (Yuan and Lin 2006), in which a
 group is one feature's weights to all outputs, as in Head2Toe (Evci et al. 2022). It is found by an accelerated proximal
 gradient method (FISTA, Beck and Teboulle 2009, with backtracking and the restarts of O'Donoghue and Candès 2015), at
-one penalty after another from the strongest downwards, each time on the few features that the strong rule leaves
-(Tibshirani et al. 2012); the conditions of an optimum, checked on all features, bring back what it left out wrongly.
+one penalty after another from the strongest downwards, each time on the few features that cannot stay out: those that
+counted before, and those that miss the conditions of an optimum, until none does.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupLasso", "group_lasso", "rank_features"]
 
-RANKED_AT = 0.05  # of the least penalty at which no feature counts
-STEP = 2 / 3  # at least, from one penalty to the next; at 1/2 the strong rule would leave nothing out
-TOLERANCE = 1e-2  # of the penalty: so exactly are the conditions of an optimum met where features are only ranked
+RANKED_AT = 0.1  # of the least penalty at which no feature counts
+STEP = 2 / 3  # at least, from one penalty to the next: so few features come in at once
+TOLERANCE = 1e-2  # of the penalty: so exactly are the conditions of an optimum met where features are ranked
+ON_THE_WAY = 1e-1  # the same at the penalties that only lead there
 MAX_ITERATIONS = 2000  # at one penalty, on one choice of features
+LONGER = 0.9  # of the curvature: each iteration tries a step that is longer by so much
 ROUNDING = 1e-14  # of a loss: below it no curvature can be told
 
 
@@ -101,20 +103,19 @@ def group_lasso(
     n_penalties = math.ceil(math.log(share_of_strongest) / math.log(STEP)) if strongest else 0
     penalty, curvature = strongest, 1.0
     for number in range(1, n_penalties + 1):
-        last, penalty = penalty, strongest * share_of_strongest ** (number / n_penalties)
-        may_count = (linear.weight != 0).any(dim=0) | (slopes >= 2 * penalty - last)
-        while True:
+        penalty = strongest * share_of_strongest ** (number / n_penalties)
+        exact = tolerance if number == n_penalties else max(tolerance, ON_THE_WAY)
+        may_count, missed = (linear.weight != 0).any(dim=0), slopes > penalty
+        while bool(missed.any()):
+            may_count |= missed
             part, curvature = _minimise(
                 vectors.rows[:, may_count].double(), targets, loss, Linear(linear.weight[:, may_count], linear.bias),
-                penalty=penalty, tolerance=tolerance, curvature=curvature, check=check,
+                penalty=penalty, tolerance=exact, curvature=curvature, check=check,
             )  # fmt: skip
             linear = Linear(torch.zeros_like(linear.weight), part.bias)
             linear.weight[:, may_count] = part.weight
             slopes = _slopes(vectors.rows, targets, loss, linear)
-            missed = (slopes > (1 + tolerance) * penalty) & ~may_count
-            if not bool(missed.any()):
-                break
-            may_count |= missed
+            missed = (slopes > (1 + exact) * penalty) & ~may_count
     return GroupLasso(linear, slopes, penalty)
 
 
@@ -152,6 +153,7 @@ def _minimise(
         check()
         value, by_output = _value_and_slope(loss, ahead_outputs, targets)
         slope = Linear(by_output.T @ rows, by_output.sum(dim=0))
+        curvature *= LONGER
         while True:
             then = _shrunk(_moved(ahead, slope, -1 / curvature), penalty / curvature)
             then_outputs = _outputs(rows, then)

@@ -79,23 +79,30 @@ class HeadFit:
                 "fitted to them; check the weights (--weights), or take another network (--model)."
             ) from None
         self.selection = selection
-        if selection is None and share is not None and share != "auto":
-            self.selection = given_selection(features, share)
-        if share is None or (self.selection is not None and self.selection.share == 1):
+        if share is None:
             self._vectors = features.in_their_space()
-            return
-        held_out = None
-        if self.selection is None:
-            held_out = _held_out(network, feed, settings, layer, device=device, check=check)
+        else:
+            self._vectors = self._selected(
+                features, share, lambda: _held_out(network, feed, settings, layer, device=device, check=check)
+            )
+
+    def _selected(self, features: Standardised, share: Share, held_out: Callable[[], HeldOut]) -> Standardised:
+        """Return the vectors with the features that are to be kept, which may be known, given, or chosen now."""
+        if self.selection is None and share != "auto":
+            self.selection = given_selection(features, share)
+        if self.selection is not None and self.selection.share == 1:
+            return features.in_their_space()
+        judging = None if self.selection is not None else held_out()
+        loss, n_outputs, check = self._loss, self._layer.out_features, self._check
         with self._threads(features):
-            ranking = rank_features(features, self._targets, loss, n_outputs=layer.out_features, check=check)
-            if held_out is not None:
+            ranking = rank_features(features, self._targets, loss, n_outputs=n_outputs, check=check)
+            if judging is not None:
                 self.selection = choose_selection(
                     features, self._targets, loss, ranking=ranking, strengths=self.strengths, start=self._held,
-                    held_out=held_out, check=check,
+                    held_out=judging, check=check,
                 )  # fmt: skip
-            assert self.selection is not None, "it is known, given or chosen"
-            self._vectors = keep_first(features, self.selection, ranking)
+        assert self.selection is not None, "it is known, given or chosen"
+        return keep_first(features, self.selection, ranking)
 
     @property
     def _held(self) -> Linear:

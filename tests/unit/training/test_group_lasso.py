@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import MultiTaskLasso
 from torch import Tensor
 
-from unfreeze.training.group_lasso import GroupLasso, group_lasso, rank_features
+from unfreeze.training.group_lasso import RANKED_AT, GroupLasso, group_lasso, rank_features
 from unfreeze.training.lbfgs import Standardised, outputs_of, standardise, standardise_features
 from unfreeze.training.loss import Loss, class_weights, loss_function
 
@@ -105,7 +105,7 @@ def test_what_tells_the_classes_ranks_first_among_many_that_do_not(vectors: Stan
 def test_ranking_is_so_exact_that_more_exactness_changes_little(vectors: Standardised, classes: Tensor) -> None:
     loss = loss_function("classification")
     roughly = rank_features(vectors, classes, loss, n_outputs=3)
-    exactly = solved(vectors, classes, loss, n_outputs=3, share=0.05).ranking()
+    exactly = solved(vectors, classes, loss, n_outputs=3, share=RANKED_AT).ranking()
     assert len(set(roughly[:20].tolist()) & set(exactly[:20].tolist())) >= 19
 
 

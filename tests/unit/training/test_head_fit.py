@@ -160,9 +160,7 @@ def test_a_share_chosen_on_validation_gives_the_training_of_that_share_also_when
     assert best == max(row["metrics"]["balanced_accuracy"] for row in history_of(chosen))
     given = uf.train(image_folder, out=tmp_path / "given", select_features=selection.share, **SELECTED)
     with pytest.raises(InterruptedRunError):
-        uf.train(
-            image_folder, out=tmp_path / "parts", progress=Interrupting(**at), select_features="auto", **SELECTED
-        )
+        uf.train(image_folder, out=tmp_path / "parts", progress=Interrupting(**at), select_features="auto", **SELECTED)
     parts = uf.train(out=tmp_path / "parts", resume=True)
     for other in (given, parts):
         assert (other.path / "model.safetensors").read_bytes() == (chosen.path / "model.safetensors").read_bytes()
