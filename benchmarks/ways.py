@@ -23,6 +23,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "head, adamw": {"strategy": "head"},
     "head, lbfgs": {"strategy": "head", "solver": "lbfgs"},
     "head2toe": {"strategy": "head2toe"},
+    "head2toe, selected": {"strategy": "head2toe", "select_features": "auto"},
     "layerwise": {"strategy": "layerwise"},
     "full": {"strategy": "full"},
 }
@@ -55,7 +56,14 @@ def _measured(*, data: Path, size: int, way: str, seed: int) -> dict[str, Any]:
             "test": run.metrics.test[name].value,
             "n_test": run.record.data.split_counts["test"],
             "train_seconds": run.record.timing.train_seconds,
+            **_selection(run),
         }
+
+
+def _selection(run: uf.Run) -> dict[str, Any]:
+    """Return which share of its features the head kept, where they were selected."""
+    found = run.record.phases[0].selection
+    return {} if found is None else {"share": found.share, "shares": found.shares, "share_values": found.values}
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

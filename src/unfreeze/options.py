@@ -37,7 +37,7 @@ LEAST_LEVEL = 0.5  # of prediction sets: below, the sets would be wrong more oft
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
-SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "patience")
+SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "select_features", "patience")
 SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 TIME_PART = re.compile(r"(\d+(?:\.\d+)?)(min|[smh]?)", flags=re.IGNORECASE)
 WHOLE_TIME = re.compile(rf"(?:{TIME_PART.pattern}\s*)+", flags=re.IGNORECASE)
@@ -197,6 +197,8 @@ def _kind_problems(options: TrainOptions) -> Iterator[str]:
             choices = _choices(field.type)
             if field.name == "lr":
                 yield f'--lr must be a number above 0, or "auto" to find one by a range test, but got {value!r}.'
+            elif field.name == "select_features":
+                yield f'--select-features must be "auto", or a share above 0 and at most 1, but got {value!r}.'
             elif choices:
                 known = ", ".join(choices)
                 near = did_you_mean(str(value), choices)
@@ -229,6 +231,13 @@ def _range_problems(options: TrainOptions) -> Iterator[str]:
         yield f'--clip must be a number above 0, or "none" for no clipping, but got {options.clip}.'
     if options.metric is not None:
         yield from _metric_problem(options.metric, options.task)
+    yield from _share_problems(options)
+
+
+def _share_problems(options: TrainOptions) -> Iterator[str]:
+    share = options.select_features
+    if isinstance(share, float | int) and not 0 < share <= 1:
+        yield f'--select-features must be "auto", or a share above 0 and at most 1, but got {share}.'
     if options.conformal is not None and not LEAST_LEVEL <= options.conformal < 1:
         yield (
             f"--conformal must be at least {LEAST_LEVEL} and below 1, but got {options.conformal}; "
@@ -278,6 +287,12 @@ def _contradictions_of_strategy(options: TrainOptions, given: frozenset[str]) ->
                 'Use --strategy head, or a plan file in which the head\'s phase has solver = "lbfgs".'
             )
         yield from solver_problems(options, solvers=("lbfgs",), given=given)
+    if options.select_features is not None and options.plan is None and solver_of(options) != "lbfgs":
+        yield (
+            f"--select-features {_rate_text(options.select_features)} contradicts --strategy {options.strategy} with "
+            f"--solver {solver_of(options)}: features are selected for a head that is fitted at once. "
+            "Use --strategy head2toe, or --strategy head --solver lbfgs."
+        )
 
 
 def _contradictions_of_task(options: TrainOptions) -> Iterator[str]:

@@ -20,6 +20,7 @@ __all__ = [
     "CalibrationRecord",
     "ConformalRecord",
     "DataRecord",
+    "FeatureSelection",
     "FeatureSource",
     "Interval",
     "LayerRecord",
@@ -28,6 +29,7 @@ __all__ = [
     "PhaseRecord",
     "RangeTest",
     "RunRecord",
+    "Share",
     "TaskName",
     "Timing",
     "TrainOptions",
@@ -43,6 +45,7 @@ FORMAT_VERSION = 1
 TaskName = Literal["classification", "multilabel", "regression"]
 FeatureSource = Literal["last", "stages"]
 AugmentName = Literal["none", "light", "standard"]
+Share = float | Literal["auto"]  # above 0, at most 1; auto: validation chooses
 Record = TypeVar("Record")
 
 
@@ -88,6 +91,7 @@ class TrainOptions(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch_size: int = 32
     lr: float | Literal["auto"] | None = None  # the head's rate; None: the plan's own, or training.inputs.default_lr
     solver: Literal["adamw", "sgd", "lbfgs"] | None = None
+    select_features: Share | None = None  # the share that a fitted head keeps, by a group lasso; None: all
     metric: str | None = None
     balance: Literal["none", "weights", "sampling"] = "none"
     label_smoothing: float = 0.0
@@ -160,6 +164,16 @@ class DataRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True)
     notes: tuple[str, ...] = ()
 
 
+class FeatureSelection(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which share of its features a fitted head kept, ranked by a group lasso."""
+
+    share: float
+    n_kept: int
+    n_features: int  # that vary from picture to picture
+    shares: tuple[float, ...] = ()  # that validation chose from; empty: the share was given
+    values: tuple[float | None, ...] = ()  # of each, the metric on validation at its best strength of the L2 penalty
+
+
 class PhaseRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one phase of the plan went."""
 
@@ -168,6 +182,7 @@ class PhaseRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True
     epochs_run: int
     best_epoch: int | None  # counted from 0 over the whole training
     l2: float | None = None  # the strength of the L2 penalty in that epoch, where L-BFGS fitted the head
+    selection: FeatureSelection | None = None  # of its features, where there was one
     n_trained: int
     seconds: float
 

@@ -51,6 +51,7 @@ def test_json_is_advice_json_and_where_it_is(
         (("--strategy", "full"), "--strategy contradicts advise"),
         (("--balance", "sampling"), "--balance sampling contradicts advise"),
         (("--precision", "bf16"), "--precision bf16 contradicts advise"),
+        (("--select-features", "auto"), "--select-features contradicts advise, whose heads read all features"),
         (("--models", "vgg16,vgg16"), "--model contradicts --models"),
         (("--metric", "mae"), "mae"),
     ],

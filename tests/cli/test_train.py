@@ -160,6 +160,23 @@ def test_a_head_is_fitted_by_one_flag_and_each_epoch_says_at_which_strength(
     assert "  epoch 1/2  head  L2 5.6e-1  loss " in done.err
 
 
+def test_features_are_selected_by_one_flag_and_what_was_kept_is_said(
+    unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    flags = ("--solver", "lbfgs", "--select-features", "0.5", "--epochs", "2", "--out", tmp_path / "run")
+    done = unfreeze("train", pets, *tiny, *flags)
+    assert done.code == 0, done.err
+    assert "by L-BFGS on 50% of the features, norm eval" in done.err
+    assert "features (50%, as given), those that a group lasso ranks first." in done.err
+    wrong = unfreeze("train", pets, *tiny, "--solver", "lbfgs", "--select-features", "few", "--out", tmp_path / "no")
+    assert wrong.code == 2
+    assert 'expected a number, or auto, but got "few"' in wrong.err
+    contradicting = unfreeze("train", pets, *tiny, "--select-features", "auto", "--out", tmp_path / "no")
+    assert contradicting.code == 2
+    assert "--select-features auto contradicts --strategy head with --solver adamw" in contradicting.err
+    assert not (tmp_path / "no").exists()
+
+
 def test_what_contradicts_a_fitted_head_is_told_at_once_and_nothing_is_written(
     unfreeze: Callable[..., Any], pets: Path, tmp_path: Path
 ) -> None:

@@ -124,11 +124,15 @@ def _problems(
     for name in FOUND_OUT:
         if name in given:
             yield f"{flag(name)} contradicts advise, which finds it out. Leave it out, or use compare."
+    if base.select_features is not None:
+        yield "--select-features contradicts advise, whose heads read all features. Leave it out, or use compare."
     if base.balance == "sampling":
         yield "--balance sampling contradicts advise, whose heads see every picture once. Use --balance weights."
     if base.precision == "bf16":
         yield "--precision bf16 contradicts advise, whose heads are fitted in full precision. Leave it out."
-    plain = msgspec.structs.replace(base, **{name: getattr(TrainOptions(), name) for name in FOUND_OUT})
+    plain = msgspec.structs.replace(
+        base, **{name: getattr(TrainOptions(), name) for name in (*FOUND_OUT, "select_features")}
+    )
     wrong = option_problems(plain, given=given - set(FOUND_OUT))
     yield from wrong
     if not path.exists():

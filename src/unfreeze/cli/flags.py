@@ -50,8 +50,8 @@ def _whole_number(_kind: Any, tokens: Sequence[Token]) -> int:
         raise ValueError(f'expected a whole number, but got "{tokens[0].value}".') from None
 
 
-def _rate(_kind: Any, tokens: Sequence[Token]) -> float | str:
-    """Read a rate, or `auto`; the parser's own message would name Python's types."""
+def _number_or_auto(_kind: Any, tokens: Sequence[Token]) -> float | str:
+    """Read a number, or `auto`; the parser's own message would name Python's types."""
     value = tokens[0].value
     try:
         return value if value == "auto" else float(value)
@@ -161,7 +161,7 @@ class PlanFlags(TypedDict, total=False):
     epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
         float | Literal["auto"],
-        Parameter(converter=_rate),
+        Parameter(converter=_number_or_auto),
         _setting(
             "lr",
             PLAN,
@@ -172,6 +172,16 @@ class PlanFlags(TypedDict, total=False):
     solver: Annotated[
         Literal["adamw", "sgd", "lbfgs"],
         _setting("solver", PLAN, "The optimizer; lbfgs fits a linear head to all pictures at once. [default: adamw]"),
+    ]
+    select_features: Annotated[
+        float | Literal["auto"],
+        Parameter(converter=_number_or_auto),
+        _setting(
+            "select_features",
+            PLAN,
+            "With lbfgs: the share of its features that the head keeps, ranked by a group lasso; auto chooses it on "
+            "validation. [default: all]",
+        ),
     ]
     patience: Annotated[
         WholeNumber,

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from unfreeze.cli.answer import Answer, Column, TableOf
 from unfreeze.cli.flags import OUTPUT, JsonFlag, PlanFlags, options_from
-from unfreeze.cli.wording import bytes_text, count_text, percent_text, rate_text
+from unfreeze.cli.wording import bytes_text, count_text, percent_text, rate_text, selection_text
 from unfreeze.options import check_options
 from unfreeze.records import TrainOptions
 
@@ -86,7 +86,7 @@ def _row(phase: "PhaseSummary") -> list[str]:
         groups,
         count_text(phase.n_trained),
         rates,
-        phase.schedule if steps else "L-BFGS",
+        phase.schedule if steps else "L-BFGS" + selection_text(phase.select_features),
         phase.norm,
         percent_text(phase.cached_share),
         bytes_text(phase.n_bytes),

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unfreeze.cli.wording import count_text, rate_text, time_text
+from unfreeze.cli.wording import count_text, rate_text, selection_text, time_text
 
 if TYPE_CHECKING:  # training loads torch, and a terminal should say at once that something happens
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def phase_text(info: PhaseInfo) -> str:
     if info.finds_rate:
         rates = "rates by a range test"
     if info.solver == "lbfgs":
-        rates = "by L-BFGS"
+        rates = "by L-BFGS" + selection_text(info.select_features)
     share = f"{count_text(info.n_trained)} of {count_text(info.n_parameters)} parameters"
     epochs = "1 epoch" if info.epochs == 1 else f"{info.epochs} epochs"
     return (

@@ -2,9 +2,18 @@
 
 import math
 
-from unfreeze.records import Interval, Metrics
+from unfreeze.records import Interval, Metrics, Share
 
-__all__ = ["bytes_text", "count_text", "interval_text", "metrics_text", "percent_text", "rate_text", "time_text"]
+__all__ = [
+    "bytes_text",
+    "count_text",
+    "interval_text",
+    "metrics_text",
+    "percent_text",
+    "rate_text",
+    "selection_text",
+    "time_text",
+]
 
 LONGEST_PLAIN = 10_000  # counts below it are written out
 MINUTE, HOUR = 60, 3600  # seconds
@@ -49,6 +58,13 @@ def time_text(seconds: float) -> str:
 def percent_text(share: float | None) -> str:
     """Return a share as per cent, "–" where it is not known."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.0f}%"
+
+
+def selection_text(share: Share | None) -> str:
+    """Return on which of its features a head is fitted: 0.1 → " on 10% of the features", "" for all."""
+    if share is None:
+        return ""
+    return " on selected features" if share == "auto" else f" on {100 * share:.3g}% of the features"
 
 
 def interval_text(interval: Interval, *, digits: int = 3) -> str:

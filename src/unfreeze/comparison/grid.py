@@ -199,7 +199,7 @@ def _what_trains(row: Row) -> tuple[object, ...]:
     phases = (
         (
             phase.epochs, plan.selected(index), tuple(sorted(plan.peak_lrs(index).items())), phase.schedule,
-            phase.warmup, phase.norm, phase.weight_decay, phase.solver, phase.patience,
+            phase.warmup, phase.norm, phase.weight_decay, phase.solver, phase.select_features, phase.patience,
         )
         for index, phase in enumerate(plan.phases)
     )  # fmt: skip

@@ -12,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["computing_alone", "n_usable_cores", "one_thread"]
+__all__ = ["computing_alone", "n_usable_cores", "one_blas_thread", "one_thread"]
 
 
 def n_usable_cores() -> int:
@@ -46,6 +46,18 @@ def one_thread() -> Iterator[None]:
 
     torch.get_num_threads()  # torch sets a thread's number when it is first used there; ours comes after it
     with ThreadpoolController().select(user_api="openmp").limit(limits=1):
+        yield
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let what numpy and scipy compute by OpenBLAS be computed by one thread meanwhile, in the whole process.
+
+    The same holds of its team of threads, which it has even for products of two vectors. Torch has its own.
+    """
+    import scipy.linalg  # noqa: F401 - so that its OpenBLAS is there to be found
+
+    with ThreadpoolController().select(internal_api="openblas").limit(limits=1):
         yield
 
 

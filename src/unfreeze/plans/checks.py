@@ -28,6 +28,7 @@ def find_problems(layers: Layers, phases: Sequence[Phase]) -> list[str]:
         problems = (
             *_value_problems(phase),
             *_choice_problems(phase),
+            *_selection_problems(phase),
             *_layer_problems(layers, phase),
             *_solver_problems(layers, phase),
         )
@@ -62,6 +63,16 @@ def _value_problems(phase: Phase) -> Iterator[str]:
         yield f"weight_decay must be a number of at least 0, but got {phase.weight_decay}."
     if phase.patience is not None and phase.patience < 1:
         yield f"patience must be at least 1 epoch, but got {phase.patience}. Leave it out to run to the end."
+
+
+def _selection_problems(phase: Phase) -> Iterator[str]:
+    share = phase.select_features
+    if share is None:
+        return
+    if phase.takes_steps:
+        yield f'select_features means nothing to solver "{phase.solver}": leave it out, or take "lbfgs".'
+    if share != "auto" and not (isinstance(share, float | int) and 0 < share <= 1):
+        yield f'select_features must be "auto", or a share above 0 and at most 1, but got {share!r}.'
 
 
 def _choice_problems(phase: Phase) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-from unfreeze.records import AugmentName, FeatureSource
+from unfreeze.records import AugmentName, FeatureSource, Share
 
 __all__ = ["NormMode", "Phase", "PhaseOptions", "PlanSettings", "Schedule", "Solver"]
 
@@ -33,6 +33,8 @@ class Phase:
         weight_decay: Decoupled in AdamW; biases, norm layers, tokens and tables are left alone.
         solver: `adamw` or `sgd`, the same in all phases that train by steps; or `lbfgs`, which fits a linear head
             to all training pictures at once, by L-BFGS.
+        select_features: With `lbfgs`, the share of its features that the head keeps, above 0 and at most 1, those that
+            a group lasso ranks first; "auto": the share is chosen on validation; None: all features.
         patience: Epochs without a better validation metric after which the phase ends; None: never.
     """
 
@@ -47,6 +49,7 @@ class Phase:
     norm: NormMode = "eval"
     weight_decay: float = 0.01
     solver: Solver = "adamw"
+    select_features: Share | None = None
     patience: int | None = None
 
     @property
@@ -63,6 +66,7 @@ class PhaseOptions(TypedDict, total=False):
     norm: NormMode
     weight_decay: float
     solver: Solver
+    select_features: Share | None
     patience: int | None
 
 

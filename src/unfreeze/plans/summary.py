@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from unfreeze.layers import Layers, Leaf
 from unfreeze.plans.phase import NormMode, Schedule, Solver
 from unfreeze.plans.plan import Plan
+from unfreeze.records import Share
 
 __all__ = ["PhaseSummary", "summarise"]
 
@@ -36,6 +37,7 @@ class PhaseSummary:
         norm: The norm mode of what trains.
         schedule: How rates run.
         solver: What trains: an optimizer's steps, or L-BFGS.
+        select_features: The share of its features that a fitted head keeps; None: all.
         cached_share: Share of a forward pass's multiply-adds before the first layer that trains, which can
             be computed once; None where multiply-adds were not measured.
         n_bytes: An estimate of the memory that a training step needs, in bytes of fp32: all weights, the
@@ -56,6 +58,7 @@ class PhaseSummary:
     norm: NormMode
     schedule: Schedule
     solver: Solver
+    select_features: Share | None
     cached_share: float | None
     n_bytes: int
 
@@ -87,6 +90,7 @@ def _summarise_phase(plan: Plan, index: int, batch_size: int) -> PhaseSummary:
         norm=phase.norm,
         schedule=phase.schedule,
         solver=phase.solver,
+        select_features=phase.select_features,
         cached_share=sum(leaf.macs for leaf in prefix) / n_macs if n_macs else None,
         n_bytes=N_BYTES * (n_weights + n_outputs),
     )

@@ -158,6 +158,10 @@ def _number(got: Any) -> float | None:
     return float(got) if isinstance(got, int | float) and not isinstance(got, bool) else None
 
 
+def _share(got: Any) -> float | str | None:
+    return "auto" if got == "auto" else _number(got)
+
+
 def _selectors(got: Any) -> tuple[str, ...] | None:
     each = [got] if isinstance(got, str) else got
     fits = isinstance(each, list) and all(isinstance(part, str) for part in each)
@@ -197,5 +201,6 @@ PHASE: Mapping[str, _Kind] = {
     "norm": TEXT,
     "weight_decay": NUMBER,
     "solver": TEXT,
+    "select_features": _Kind('"auto", or a share above 0 and at most 1', _share),
     "patience": _Kind("a whole number", _whole),
 }

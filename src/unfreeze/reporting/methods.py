@@ -32,6 +32,8 @@ REFERENCES = {
     "ICLR 2020 (layer-wise decay of the learning rate).",
     "norm": "Frankle, J. et al. Training BatchNorm and only BatchNorm. ICLR 2021.",
     "adamw": "Loshchilov, I., Hutter, F. Decoupled weight decay regularization. ICLR 2019.",
+    "group-lasso": "Yuan, M., Lin, Y. Model selection and estimation in regression with grouped variables. "
+    "J. R. Stat. Soc. B 68, 2006.",
     "lbfgs": "Zhu, C. et al. Algorithm 778: L-BFGS-B: Fortran subroutines for large-scale bound-constrained "
     "optimization. ACM Trans. Math. Softw. 23, 1997.",
     "one-cycle": "Smith, L. N., Topin, N. Super-convergence: very fast training of neural networks using large "
@@ -247,7 +249,22 @@ def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
     strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
     return (
         f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised "
-        f"features ({strengths}); the strength kept was {rate(phase.l2 or 0.0)}."
+        f"features ({strengths}); the strength kept was {rate(phase.l2 or 0.0)}.{_selection(phase)}"
+    )
+
+
+def _selection(phase: PhaseRecord) -> str:
+    """Say which features were left to it."""
+    found = phase.selection
+    if found is None:
+        return ""
+    how = ""
+    if found.shares:
+        tried = _listed([f"{100 * share:.3g}%" for share in found.shares])
+        how = f"; the share, {100 * found.share:.3g}%, was chosen on validation from {tried}"
+    return (
+        f" Of {count(found.n_features)} features that vary, it was given {count(found.n_kept)}: those that a group "
+        f"lasso on the training pictures ranked first, with one feature's weights as a group (Yuan and Lin 2006){how}."
     )
 
 
@@ -325,6 +342,8 @@ def _references(contents: Contents, plan: dict[str, Any]) -> Iterator[str]:
     phases = plan.get("phase", [])
     solvers = {phase.get("solver", "adamw") for phase in phases} or {"adamw"}
     yield from (solver for solver in ("adamw", "lbfgs") if solver in solvers)
+    if any(phase.selection is not None for phase in contents.record.phases):
+        yield "group-lasso"
     if contents.record.range_test is not None:
         yield "range-test"
     if any(phase.get("schedule") == "one-cycle" for phase in phases):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from unfreeze.evaluation.predictions import Predictions
-    from unfreeze.records import LayerRecord, Metrics, RunRecord
+    from unfreeze.records import FeatureSelection, LayerRecord, Metrics, RunRecord
 
 __all__ = [
     "Cell",
@@ -208,7 +208,18 @@ def phase_table(record: RunRecord, layers: Sequence[LayerRecord]) -> Table:
             )
         )
     header = ("phase", "trained layers", "epochs", "best epoch", "trained parameters", "peak rates", "time")
+    selections = [phase.selection for phase in record.phases]
+    if any(selections):
+        header = (*header, "features kept")
+        rows = [(*row, _kept(selection)) for row, selection in zip(rows, selections, strict=True)]
     return Table(header, tuple(rows), n_names=2)
+
+
+def _kept(selection: FeatureSelection | None) -> str:
+    if selection is None:
+        return ""
+    chosen = ", chosen on validation" if selection.shares else ""
+    return f"{count(selection.n_kept)} of {count(selection.n_features)}{chosen}"
 
 
 def layer_rows(record: RunRecord, layers: Sequence[LayerRecord]) -> tuple[LayerRow, ...]:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unfreeze.errors import RunError
-from unfreeze.records import LayerRecord, PhaseRecord, RangeTest
+from unfreeze.records import FeatureSelection, LayerRecord, PhaseRecord, RangeTest
 
 __all__ = [
     "Best",
@@ -61,6 +61,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     n_history_bytes: int = 0  # how much of history.jsonl belongs to this state
     hashes_before: dict[str, str] = {}
     range_test: RangeTest | None = None  # what found the rates of the plan that is followed
+    selection: FeatureSelection | None = None  # of this phase's features
     phases: tuple[PhaseRecord, ...] = ()
     layers: tuple[LayerRecord, ...] = ()
 

@@ -194,6 +194,7 @@ def _plan(options: TrainOptions, layers: Layers) -> Plan:
         epochs=options.epochs,
         lr=default_lr(options) if options.lr is None or options.lr == "auto" else options.lr,
         solver=solver_of(options),
+        select_features=options.select_features,
         patience=options.patience,
         settings=_plan_settings(options),
     )

@@ -9,17 +9,28 @@ that the vectors are on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from unfreeze.data.threads import one_blas_thread
+
 if TYPE_CHECKING:
     from unfreeze.training.loss import Loss
 
-__all__ = ["Linear", "Standardised", "fit_linear", "l2_strengths", "mean_loss", "standardise"]
+__all__ = [
+    "Linear",
+    "Standardised",
+    "fit_linear",
+    "l2_strengths",
+    "mean_loss",
+    "outputs_of",
+    "standardise",
+    "standardise_features",
+]
 
 STRONGEST, WEAKEST = 10.0, 1e-4  # of the L2 penalty, on standardised features
 CONSTANT = 1e-6  # a feature whose standard deviation is a smaller share of its size tells nothing but rounding
@@ -43,37 +54,72 @@ class Standardised:
     """Vectors whose features have mean 0 and variance 1; a feature that was constant is 0.
 
     Where there are many more features than vectors, rows are written in an orthonormal basis of the space that the
-    vectors span: the best weights lie in it, because what they have outside changes no output and costs a penalty.
+    vectors span: the best weights lie in it, because what they have outside changes no output and costs an L2 penalty.
+
+    Some features may have been left out: a layer for the vectors as they were then has weights of exactly 0 for them.
 
     Attributes:
         rows: float32 `(n, n_features)`, or `(n, n)` in a basis.
         mean: float64 `(n_features,)`, of the vectors as they were.
         scale: float64 `(n_features,)`, one over their standard deviation; 0 where a feature was constant.
         basis: float32 `(n_features, n)` with orthonormal columns; None: rows are features themselves.
+        kept: bool, which features of the vectors as they were these are; None: all.
     """
 
     rows: Tensor
     mean: Tensor
     scale: Tensor
     basis: Tensor | None
+    kept: Tensor | None = None
+
+    def keep(self, features: Tensor) -> Standardised:
+        """Return the same vectors with some of their features: those where bool `features` is true."""
+        assert self.basis is None, "in a basis there are no features to choose from"
+        assert self.kept is None, "features are left out once"
+        return Standardised(self.rows[:, features], self.mean[features], self.scale[features], None, kept=features)
+
+    def in_their_space(self) -> Standardised:
+        """Return the same vectors in a basis of the space that they span, where features are many more than they."""
+        n, n_features = self.rows.shape
+        if self.basis is not None or FEW_VECTORS * n > n_features:
+            return self
+        basis, triangle = torch.linalg.qr(self.rows.T)
+        return replace(self, rows=triangle.T.contiguous(), basis=basis)
 
     def fold(self, linear: Linear) -> Linear:
         """Return the layer that gives for the vectors as they were what `linear` gives for the standardised ones."""
         weight = linear.weight if self.basis is None else linear.weight @ self.basis.double().T
         weight = weight * self.scale
-        return Linear(weight, linear.bias - weight @ self.mean)
+        bias = linear.bias - weight @ self.mean
+        if self.kept is not None:
+            known, weight = weight, weight.new_zeros(len(weight), len(self.kept))
+            weight[:, self.kept] = known
+        return Linear(weight, bias)
 
     def unfold(self, linear: Linear) -> Linear:
-        """Return what `fold` makes into `linear`, for features that vary; of the others only the bias knows."""
+        """Return what `fold` makes into `linear`, for features that vary; of the others only the bias knows.
+
+        Features that were left out count as 0.
+        """
         varies = self.scale > 0
-        weight = torch.where(varies, linear.weight / torch.where(varies, self.scale, 1.0), 0.0)
+        held = linear.weight if self.kept is None else linear.weight[:, self.kept]
+        weight = torch.where(varies, held / torch.where(varies, self.scale, 1.0), 0.0)
         if self.basis is not None:
             weight = weight @ self.basis.double()
-        return Linear(weight, linear.bias + linear.weight @ self.mean)
+        return Linear(weight, linear.bias + held @ self.mean)
 
 
 def standardise(vectors: Tensor) -> Standardised:
     """Standardise vectors `(n, n_features)`, which are overwritten where they are float32.
+
+    Raises:
+        ValueError: a vector holds something that is not a finite number.
+    """
+    return standardise_features(vectors).in_their_space()
+
+
+def standardise_features(vectors: Tensor) -> Standardised:
+    """Do the same, but write the vectors in no basis, however many features there are.
 
     Raises:
         ValueError: a vector holds something that is not a finite number.
@@ -89,11 +135,7 @@ def standardise(vectors: Tensor) -> Standardised:
     std = variance.clamp(min=0).sqrt()
     varies = std > CONSTANT * torch.hypot(mean, std)
     scale = torch.where(varies, 1.0 / torch.where(varies, std, 1.0), 0.0)
-    rows = rows.sub_(rest).mul_(scale)
-    if FEW_VECTORS * n > vectors.shape[1]:
-        return Standardised(rows, mean, scale, basis=None)
-    basis, triangle = torch.linalg.qr(rows.T)
-    return Standardised(triangle.T.contiguous(), mean, scale, basis)
+    return Standardised(rows.sub_(rest).mul_(scale), mean, scale, basis=None)
 
 
 def l2_strengths(n: int) -> tuple[float, ...]:
@@ -144,28 +186,29 @@ def fit_linear(
     def evaluate(point: np.ndarray) -> tuple[float, np.ndarray]:
         check()
         linear = unpacked(point)
-        outputs = _outputs(vectors, linear).requires_grad_()
+        outputs = outputs_of(vectors.rows, linear).requires_grad_()
         value = loss(outputs, targets)
         (by_output,) = torch.autograd.grad(value, outputs)
         by_weight = (by_output.float().T @ vectors.rows).double() + l2 * linear.weight
         gradient = torch.cat([by_weight.flatten(), by_output.sum(dim=0)])
         return float(value.detach() + l2 / 2 * linear.weight.square().sum()), gradient.cpu().numpy()
 
-    found = minimize(
-        evaluate,
-        torch.cat([start.weight.flatten(), start.bias]).cpu().numpy(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": MAX_ITERATIONS, "maxcor": N_PAIRS, "gtol": LARGEST_GRADIENT, "ftol": LEAST_GAIN},
-    )
+    with one_blas_thread():  # on busy cores a team took ten times as long over L-BFGS's own sums
+        found = minimize(
+            evaluate,
+            torch.cat([start.weight.flatten(), start.bias]).cpu().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": MAX_ITERATIONS, "maxcor": N_PAIRS, "gtol": LARGEST_GRADIENT, "ftol": LEAST_GAIN},
+        )
     return unpacked(found.x)
 
 
 def mean_loss(vectors: Standardised, targets: Tensor, loss: Loss, linear: Linear) -> float:
     """Return the loss of a layer for the standardised vectors, without a penalty."""
-    return float(loss(_outputs(vectors, linear), targets))
+    return float(loss(outputs_of(vectors.rows, linear), targets))
 
 
-def _outputs(vectors: Standardised, linear: Linear) -> Tensor:
+def outputs_of(rows: Tensor, linear: Linear) -> Tensor:
     """Return float64 `(n, n_outputs)`; the product, nearly all of the work, is computed in float32."""
-    return (vectors.rows @ linear.weight.float().T).double() + linear.bias
+    return (rows @ linear.weight.float().T).double() + linear.bias

@@ -36,6 +36,7 @@ from unfreeze.training.phases import assert_frozen, layer_records, phase_info, p
 from unfreeze.training.progress import EpochInfo, Progress, StepInfo
 from unfreeze.training.range_test import AutoRate, range_test, told
 from unfreeze.training.seeding import seed_step
+from unfreeze.training.selecting import told as told_selection
 from unfreeze.training.standing import (
     Where,
     epochs_of_phase,
@@ -195,10 +196,19 @@ class _Loop:
 
     def fit_phase(self, feed: Feed) -> None:
         """Fit the head at what is left of the phase's strengths of the L2 penalty, an epoch each."""
+        began, share, known = time.monotonic(), self.phase.select_features, self.state.cursor.selection
         fit = HeadFit(
             self.network, feed, self.settings, loss=self.loss, n_epochs=self.phase.epochs, device=self.device,
-            check=self.pauses.if_due,
+            check=self.pauses.if_due, share=share, selection=known,
         )  # fmt: skip
+        if fit.selection is not None and known is None:
+            spent = time.monotonic() - began
+            self.state.advance(
+                selection=fit.selection,
+                seconds=self.state.cursor.seconds + spent,
+                phase_seconds=self.state.cursor.phase_seconds + spent,
+            )
+            self.progress.note(told_selection(fit.selection))
         while not self.phase_is_over:
             self.fit_epoch(fit, feed)
             self.on_step(self.state)

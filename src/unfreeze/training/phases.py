@@ -49,6 +49,7 @@ def phase_info(plan: Plan, index: int, settings: _Settings, *, finds_rate: bool 
         lr_max=max(lrs.values()),
         finds_rate=finds_rate,
         solver=phase.solver,
+        select_features=phase.select_features,
         norm=phase.norm,
         metric=settings.metric,
     )
@@ -106,6 +107,7 @@ def phase_record(phase: Phase, cursor: Cursor, layers: Sequence[LayerRecord], *,
         epochs_run=n_epochs,
         best_epoch=best,
         l2=l2,
+        selection=cursor.selection,
         n_trained=sum(layer.n_trained for layer in layers),
         seconds=round(cursor.phase_seconds, 3),
     )

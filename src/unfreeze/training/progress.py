@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from unfreeze.plans import Solver
+from unfreeze.records import Share
 
 __all__ = ["EpochInfo", "PhaseInfo", "Progress", "Silent", "StepInfo"]
 
@@ -26,6 +27,7 @@ class PhaseInfo:
     lr_max: float
     finds_rate: bool = False  # rates are found by a range test when it begins; these are the defaults
     solver: Solver = "adamw"
+    select_features: Share | None = None  # the share of its features that a fitted head keeps; None: all
     norm: str
     metric: str  # name of the metric that picks the best epoch
 

@@ -117,6 +117,7 @@ class TrainingState:
             n_bad_epochs=0,
             phase_seconds=0.0,
             hashes_before={},
+            selection=None,
             **changes,
         )
 

@@ -177,6 +177,16 @@ def test_ways_that_come_to_the_same_plan_are_one_row(image_folder: Path, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_head_on_all_features_and_one_on_selected_features_are_two_rows(image_folder: Path, tmp_path: Path) -> None:
+    phase = 'name = "head"\nepochs = 2\ntrain = "head"\nsolver = "lbfgs"\nselect_features = "auto"\n'
+    plan = tmp_path / "selected.toml"
+    plan.write_text(f'features = "stages"\n[[phase]]\n{phase}', encoding="utf-8")
+    found = compared(image_folder, tmp_path / "c", strategies="head2toe", plan=plan, epochs=2, seeds=2)
+    assert {row.name for row in found.rows} == {"head2toe", "plan selected"}
+    assert all(row.val.mean is not None for row in found.rows)
+
+
+@pytest.mark.slow
 def test_rows_are_every_way_with_every_network_at_every_size(image_folder: Path, tmp_path: Path) -> None:
     found = uf.compare(
         image_folder, strategies="head", models="test_resnet,test_efficientnet", sizes=[32, 48], epochs=1,

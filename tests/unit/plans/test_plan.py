@@ -230,6 +230,11 @@ def test_all_problems_are_told_together(resnet50_layers: Layers) -> None:
         ({"lr": None}, "lr is missing"),
         ({"solver": "lbfgs"}, 'lr means nothing to solver "lbfgs"'),
         ({"solver": "lbfgs", "lr": None, "train": ("stages:1",)}, "fits nothing but the head"),
+        ({"select_features": "auto"}, 'select_features means nothing to solver "adamw"'),
+        ({"solver": "lbfgs", "lr": None, "select_features": 0.0}, 'must be "auto", or a share above 0 and at most 1'),
+        ({"solver": "lbfgs", "lr": None, "select_features": 1.5}, "but got 1.5"),
+        ({"solver": "lbfgs", "lr": None, "select_features": float("nan")}, "but got nan"),
+        ({"solver": "lbfgs", "lr": None, "select_features": "most"}, "but got 'most'"),
         (
             {"solver": "lbfgs", "rates": {"head": 1e-3}, "schedule": "cosine", "warmup": 0.1},
             'lr, rates, schedule, warmup mean nothing to solver "lbfgs", which takes no steps: leave them out',

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from unfreeze.errors import PlanError
 from unfreeze.plans import STRATEGIES, Phase, Plan, PlanSettings, make_plan
+from unfreeze.records import Share
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,6 +208,27 @@ def test_a_fitted_head_is_written_without_what_it_has_not_and_read_again(resnet5
         "patience": 3,
     }
     assert Plan.from_toml(plan.to_toml(), layers=resnet50_layers) == plan
+
+
+@pytest.mark.parametrize("share", ["auto", 0.05, 1.0])
+def test_a_selection_of_features_is_written_and_read_again(resnet50_layers: Layers, share: Share) -> None:
+    plan = make_plan("head2toe", resnet50_layers, select_features=share)
+    assert tomllib.loads(plan.to_toml())["phase"][0]["select_features"] == share
+    assert Plan.from_toml(plan.to_toml(), layers=resnet50_layers) == plan
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('select_features = "most"', '"select_features" must be "auto", or a share above 0 and at most 1, but got'),
+        ("select_features = 2", "but got 2.0"),
+        ("select_features = true", "but got True"),
+    ],
+)
+def test_a_selection_of_features_that_is_no_share_is_refused(resnet50_layers: Layers, line: str, message: str) -> None:
+    text = f'[[phase]]\nname = "a"\nepochs = 2\ntrain = "head"\nsolver = "lbfgs"\n{line}\n'
+    with pytest.raises(PlanError, match=message):
+        Plan.from_toml(text, layers=resnet50_layers)
 
 
 def test_what_means_nothing_to_a_solver_is_refused_also_where_it_is_the_default(resnet50_layers: Layers) -> None:

@@ -127,6 +127,65 @@ def test_steps_go_on_from_the_fitted_head_also_when_resumed(
     assert history_of(parts) == rows
 
 
+SELECTED: dict[str, Any] = {**SETTINGS, "strategy": "head2toe", "epochs": 3}
+
+
+@pytest.mark.slow
+def test_a_share_of_the_features_is_kept_and_the_run_says_so(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, out=tmp_path / "run", select_features=0.1, **SELECTED)
+    selection, weight = run.record.phases[0].selection, run.model.head[0].weight
+    assert selection is not None
+    assert (selection.share, selection.shares, selection.values) == (0.1, (), ())
+    assert selection.n_kept == -(-selection.n_features // 10)
+    assert int((weight != 0).any(dim=0).sum()) == selection.n_kept
+    assert run.predict(image_folder)[0].error is None
+    said = f"Of {selection.n_features:,} features that vary, it was given {selection.n_kept}"
+    methods = " ".join((run.path / "methods.txt").read_text(encoding="utf-8").split())
+    assert said in methods
+    assert "Yuan, M., Lin, Y." in methods
+    assert "chosen on validation from" not in methods
+    assert f"{selection.n_kept} of {selection.n_features}" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [{"phase": 0}, {"epoch": 0}, {"epoch": 2}], ids=str)
+def test_a_share_chosen_on_validation_gives_the_training_of_that_share_also_when_resumed(
+    image_folder: Path, tmp_path: Path, at: dict[str, int]
+) -> None:
+    chosen = uf.train(image_folder, out=tmp_path / "chosen", select_features="auto", **SELECTED)
+    selection = chosen.record.phases[0].selection
+    assert selection is not None
+    assert len(selection.values) == len(selection.shares) > 1
+    best = dict(zip(selection.shares, selection.values, strict=True))[selection.share]
+    assert best == max(row["metrics"]["balanced_accuracy"] for row in history_of(chosen))
+    given = uf.train(image_folder, out=tmp_path / "given", select_features=selection.share, **SELECTED)
+    with pytest.raises(InterruptedRunError):
+        uf.train(image_folder, out=tmp_path / "parts", progress=Interrupting(**at), select_features="auto", **SELECTED)
+    parts = uf.train(out=tmp_path / "parts", resume=True)
+    for other in (given, parts):
+        assert (other.path / "model.safetensors").read_bytes() == (chosen.path / "model.safetensors").read_bytes()
+        assert history_of(other) == history_of(chosen)
+    assert parts.record.phases[0].selection == selection
+    assert "was chosen on validation from 100%, 50%, " in (chosen.path / "methods.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_all_features_kept_are_the_training_without_a_selection_and_a_later_phase_has_none(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    plain = uf.train(image_folder, out=tmp_path / "plain", **FITTED)
+    whole = uf.train(image_folder, out=tmp_path / "whole", select_features=1.0, **FITTED)
+    assert (whole.path / "model.safetensors").read_bytes() == (plain.path / "model.safetensors").read_bytes()
+    assert plain.record.phases[0].selection is None
+    selecting = FIT_THEN_TUNE.replace('solver = "lbfgs"', 'solver = "lbfgs"\nselect_features = 0.2')
+    (tmp_path / "plan.toml").write_text(selecting, encoding="utf-8")
+    tuned = uf.train(image_folder, out=tmp_path / "tuned", plan=tmp_path / "plan.toml", **SETTINGS)
+    fit, tune = (phase.selection for phase in tuned.record.phases)
+    assert fit is not None
+    assert fit.share == 0.2
+    assert tune is None
+
+
 def test_what_is_read_from_pictures_is_fitted_as_what_was_computed_ahead(image_folder: Path, tmp_path: Path) -> None:
     data = study_data(image_folder, open_data(image_folder, TrainOptions()), TrainOptions(), Silent())
     settings = LoopSettings(
@@ -183,6 +242,8 @@ def test_labels_and_values_are_fitted_too(
         (FIT_THEN_TUNE.partition('[[phase]]\nname = "tune"')[0], {"augment": "light"}, "--augment light contradicts"),
         ("views = 4\n" + FIT_THEN_TUNE.partition('[[phase]]\nname = "tune"')[0], {}, "--views 4 contradicts"),
         (FIT_THEN_TUNE.replace('"head"', '"stages:1"'), {}, "fits nothing but the head"),
+        (FIT_THEN_TUNE.replace("lr = 1e-3", "lr = 1e-3\nselect_features = 0.1"), {}, "select_features means nothing"),
+        (FIT_THEN_TUNE, {"select_features": 0.1}, "--select-features contradicts --plan"),
         (FIT_THEN_TUNE.replace('solver = "lbfgs"', 'solver = "lbfgs"\nlr = 1e-3'), {}, "lr means nothing to solver"),
     ],
 )  # fmt: skip
