@@ -6,7 +6,7 @@ from .memory import ViewMemory
 from .opening import open_dataset
 from .ordering import epoch_order
 from .reading import decode_views, read_views
-from .scanning import Fingerprint, depth_range, near_duplicates, scan
+from .scanning import Fingerprint, depth_range, fingerprint_bytes, near_duplicates, scan
 from .spec import InputSpec
 from .split import Split, split_dataset
 from .views import make_view
@@ -28,6 +28,7 @@ __all__ = [
     "drop_unreadable",
     "epoch_order",
     "find_images",
+    "fingerprint_bytes",
     "make_view",
     "near_duplicates",
     "open_dataset",

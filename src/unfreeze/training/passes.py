@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib import metadata
 from itertools import chain, islice
 from typing import Any
 
@@ -18,17 +16,15 @@ from unfreeze.cache import (
     Activations,
     Fetched,
     PassDescription,
-    activation_key,
     fetch_activations,
     row_key,
 )
 from unfreeze.data import batches
-from unfreeze.data.decoding import decoder_version
 from unfreeze.data.spec import Augment
-from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, Opened, open_engine, possible_engines
 from unfreeze.frontier import Split, merge_prefixes
 from unfreeze.training.needs import Need, Row
+from unfreeze.training.pass_keys import describe_pass, engine_key, pass_key
 from unfreeze.training.prefixes import PassContext, PrefixUse
 from unfreeze.training.sharing import Keeper, grouped, within_budget
 
@@ -37,7 +33,6 @@ __all__ = ["Passes"]
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Tensors = Mapping[str, np.ndarray]  # by name
 Computed = tuple[Numbers, Tensors]  # numbers of rows, and their tensors
-PACKAGES: dict[EngineName, str] = {"openvino": "openvino", "compile": "torch", "eager": "torch"}
 
 
 class Passes:
@@ -106,29 +101,19 @@ class Passes:
         ]
 
     def _pass_key(self, split: Split, augment: Augment) -> str:
-        context, name = self.context, self.engine_name
-        return activation_key(
+        context = self.context
+        return pass_key(
+            split,
             context.network.spec,
             augment=augment,
-            recipe_version=RECIPE_VERSION,
             seed=context.settings.seed,
-            weights_sha256=split.weights_hash,
-            graph=split.graph_hash,
-            engine=f"{name} {metadata.version(PACKAGES[name])} on {context.prefix.device.type}",
-            precision="fp32",
-            decoder=decoder_version(),
+            engine=self.engine_name,
+            device=context.prefix.device,
         )
 
     def _description(self, split: Split, augment: Augment) -> PassDescription:
         network, settings = self.context.network, self.context.settings
-        return PassDescription(
-            model=network.record.architecture,
-            frontier=", ".join(tensor.name for tensor in split.frontier),
-            size=network.spec.size,
-            views="evaluation" if augment == "none" else f"{augment}, seed {settings.seed}",
-            engine=self.engine_name,
-            precision="fp32",
-        )
+        return describe_pass(split, network, augment=augment, seed=settings.seed, engine=self.engine_name)
 
     def _engine_for(self, need: Need) -> EngineName:
         prefix = self.context.prefix
@@ -264,15 +249,9 @@ class Passes:
             batch_size=self.context.settings.batch_size,
             device=settings.device,
             cache_dir=None if settings.cache is None else settings.cache.directory,
-            key=_engine_key(splits, pictures),
+            key=engine_key(splits, size=(pictures.shape[-2], pictures.shape[-1])),
             n_images=self.need.n_rows,
         )
-
-
-def _engine_key(splits: tuple[Split, ...], pictures: Tensor) -> str:
-    """Return by what a stored engine is known: its prefixes, and the size that it was made for."""
-    parts = [part for split in splits for part in (split.graph_hash, split.weights_hash)]
-    return hashlib.sha256(" ".join(map(str, (*parts, *pictures.shape[1:]))).encode()).hexdigest()
 
 
 class _OtherEngineError(Exception):

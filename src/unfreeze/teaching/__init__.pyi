@@ -1,0 +1,20 @@
+from .album import Added, Album, Snapshot
+from .fitting import Judgement, LinearHead
+from .folder import ClassFolders
+from .lesson import Lesson, NothingLearnedError, State, Taught, Work
+from .saving import Saving
+
+__all__ = [
+    "Added",
+    "Album",
+    "ClassFolders",
+    "Judgement",
+    "Lesson",
+    "LinearHead",
+    "NothingLearnedError",
+    "Saving",
+    "Snapshot",
+    "State",
+    "Taught",
+    "Work",
+]
