@@ -1,5 +1,6 @@
 from .dataset import Dataset, align_outputs, check_trainable, dataset_fingerprint, drop_unreadable
 from .decoding import read_image
+from .headers import Header, read_header
 from .listing import IMAGE_EXTENSIONS, find_images
 from .loading import Batch, batches
 from .memory import ViewMemory
@@ -16,6 +17,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "Fingerprint",
+    "Header",
     "InputSpec",
     "Split",
     "ViewMemory",
@@ -31,6 +33,7 @@ __all__ = [
     "make_view",
     "near_duplicates",
     "open_dataset",
+    "read_header",
     "read_image",
     "read_views",
     "scan",
