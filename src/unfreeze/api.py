@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from unfreeze.advice_records import read_advice
-from unfreeze.errors import ConfigError, RunError, did_you_mean, raise_together
+from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.options import flag
 from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TaskName, TrainOptions, read_json
 
@@ -55,15 +55,10 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        from unfreeze.training.directory import read_run
+        from unfreeze.training.directory import read_finished
 
         self.path = Path(path)
-        self.record: RunRecord = read_run(self.path)
-        if self.record.status != "done":
-            raise RunError(
-                f'The run in "{self.path}" is {self.record.status}; finish it with: '
-                f"unfreeze train --resume --out {self.path}"
-            )
+        self.record: RunRecord = read_finished(self.path)
 
     def __repr__(self) -> str:
         name = self.record.primary_metric
@@ -97,10 +92,11 @@ class Run:
         Raises:
             DataError: a path does not exist, or there is no picture among them.
         """
-        from unfreeze.evaluation import expand_paths, predict_files
+        from unfreeze.predicting import Predictor, expand_paths
 
         given = [paths] if isinstance(paths, str | Path) else list(paths)
-        return list(predict_files(self.model, expand_paths(given), batch_size=batch_size))
+        files = expand_paths(given)
+        return list(Predictor.open(self.path, batch_size=batch_size).stream(files))
 
     def evaluate(self, data: str | Path, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Evaluate on other labelled pictures.

@@ -6,6 +6,7 @@ from .loading import Batch, batches
 from .memory import ViewMemory
 from .opening import open_dataset
 from .ordering import epoch_order
+from .prefetching import prefetch
 from .reading import decode_views, read_views
 from .scanning import Fingerprint, depth_range, near_duplicates, scan
 from .spec import InputSpec
@@ -33,6 +34,7 @@ __all__ = [
     "make_view",
     "near_duplicates",
     "open_dataset",
+    "prefetch",
     "read_header",
     "read_image",
     "read_views",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -28,6 +27,7 @@ from unfreeze.data.spec import Augment
 from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, Opened, open_engine, possible_engines
 from unfreeze.frontier import Split, merge_prefixes
+from unfreeze.frontier.keys import engine_key
 from unfreeze.training.needs import Need, Row
 from unfreeze.training.prefixes import PassContext, PrefixUse
 from unfreeze.training.sharing import Keeper, grouped, within_budget
@@ -264,15 +264,9 @@ class Passes:
             batch_size=self.context.settings.batch_size,
             device=settings.device,
             cache_dir=None if settings.cache is None else settings.cache.directory,
-            key=_engine_key(splits, pictures),
+            key=engine_key(((split.graph_hash, split.weights_hash) for split in splits), pictures),
             n_images=self.need.n_rows,
         )
-
-
-def _engine_key(splits: tuple[Split, ...], pictures: Tensor) -> str:
-    """Return by what a stored engine is known: its prefixes, and the size that it was made for."""
-    parts = [part for split in splits for part in (split.graph_hash, split.weights_hash)]
-    return hashlib.sha256(" ".join(map(str, (*parts, *pictures.shape[1:]))).encode()).hexdigest()
 
 
 class _OtherEngineError(Exception):
