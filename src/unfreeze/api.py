@@ -173,7 +173,12 @@ class Run:
             predictor = Predictor.open(self.path, engine=engine, device=device)
             predictor.warm_up()
             app = open_app(
-                predictor, name=self.path.resolve().name, limits=bounds, token=token, host=host, also_known_as=also_known_as
+                predictor,
+                name=self.path.resolve().name,
+                limits=bounds,
+                token=token,
+                host=host,
+                also_known_as=also_known_as,
             )
             for note in (*predictor.notes, exposure_note(host, token)):
                 if note:

@@ -1,9 +1,9 @@
 """What a picture file says of itself, and whether its bytes bear that out, before anything is decoded.
 
-A file of a few bytes can say that it has a billion pixels, and a decoder makes room for them before it finds out. What is
-asked here costs no more than reading the file's header and finding its parts:
+A file of a few bytes can say that it has a billion pixels, and a decoder makes room for them before it finds out.
+What is asked here costs no more than reading the file's header and finding its parts:
 
-* JPEG, MPO: an end after the first scan; at least one bit for each block of 8 × 8 pixels, which no Huffman code goes below.
+* JPEG, MPO: an end after the first scan; a bit for each block of 8 × 8 pixels, which is the least in a Huffman code.
 * PNG: all chunks up to IEND; as many bytes as deflate, at its best 1 : 1032, needs for the pixels.
 * WebP, TIFF: as many bytes as the container, or the strips and tiles, say.
 * BMP, PPM: as many bytes as their uncompressed rows take.

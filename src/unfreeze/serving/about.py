@@ -23,9 +23,7 @@ TASKS = {
 ONE = {"multilabel": "It says whether a picture has one label.", "regression": "It estimates one value."}
 
 
-def describe_model(
-    record: RunRecord, model: ModelRecord, *, name: str, limits: Limits, heat_maps: bool
-) -> ModelAnswer:
+def describe_model(record: RunRecord, model: ModelRecord, *, name: str, limits: Limits, heat_maps: bool) -> ModelAnswer:
     """Return what /model answers.
 
     Args:
@@ -86,7 +84,9 @@ def _how_sure(name: str, value: Interval, n_test: int) -> list[str]:
     limits = interval(name, value)
     if name in {"accuracy", "balanced_accuracy"}:
         each = ", each class counting the same" if name == "balanced_accuracy" else ""
-        found = f"Of 100 pictures like its {count(n_test)} test pictures it names about {100 * value.value:.0f} right{each}"
+        found = (
+            f"Of 100 pictures like its {count(n_test)} test pictures it names about {100 * value.value:.0f} right{each}"
+        )
     else:
         found = f"Its {METRIC_NAMES[name]} on {count(n_test)} test pictures is {figure(name, value.value)}"
     sentences = [f"{found} (95% interval {limits})." if limits else f"{found}."]

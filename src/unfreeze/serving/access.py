@@ -49,6 +49,7 @@ class SafeHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the application does, with the headers added."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,7 +76,12 @@ class Access:
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Collection[str], token: str | None = None, open_paths: Collection[str] = OPEN_PATHS
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str],
+        token: str | None = None,
+        open_paths: Collection[str] = OPEN_PATHS,
     ) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
@@ -83,6 +89,7 @@ class Access:
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, or refuse."""
         if scope["type"] == "http":
             try:
                 self._check(scope["method"], scope["path"], Headers(scope=scope))
@@ -156,7 +163,9 @@ def _refuse_other_pages(headers: Headers, host: str) -> None:
     """Raise Refusal where a browser says that another page sends this; programs say nothing of the kind."""
     origin = headers.get("origin")
     own = {f"http://{host.lower()}", f"https://{host.lower()}"}  # a proxy may speak HTTPS where we do not
-    if (origin is not None and origin.lower() not in own) or headers.get("sec-fetch-site", "none").lower() not in SAME_ORIGIN:
+    if (origin is not None and origin.lower() not in own) or headers.get(
+        "sec-fetch-site", "none"
+    ).lower() not in SAME_ORIGIN:
         raise Refusal(
             HTTPStatus.FORBIDDEN,
             "cross_site",

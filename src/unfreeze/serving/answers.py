@@ -124,7 +124,7 @@ class ModelAnswer(_Answer):
 
 
 def picture_answer(file: str, prediction: Prediction) -> PictureAnswer:
-    """Return what is answered for a picture that was predicted; what the run has no sets or intervals for is left out."""
+    """Return what is answered for a picture that was predicted; sets and intervals only where the run has them."""
     decided = prediction.prediction
     found = {
         "file": file,

@@ -134,7 +134,10 @@ def _errors(statuses: Sequence[int], *, secured: bool) -> dict[int | str, dict[s
 def _none_readable() -> dict[int | str, dict[str, Any]]:
     """Return how OpenAPI describes that 413 and 422 tell either of the request, or of each picture."""
     return {
-        status: {"model": PredictAnswer | ErrorAnswer, "description": f"{why}, or no picture can be read: each says why."}
+        status: {
+            "model": PredictAnswer | ErrorAnswer,
+            "description": f"{why}, or no picture can be read: each says why.",
+        }
         for status, why in TELLING_OF_EACH.items()
     }
 

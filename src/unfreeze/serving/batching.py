@@ -98,7 +98,7 @@ class Batcher(Generic[Item, Result]):
                 _do(call)
 
     def _collect(self, batch: list[_Entry[Item, Result]]) -> _Call | None:
-        """Wait for an item, and put it and those that follow at once into the batch; return other work that ended it."""
+        """Wait for an item; put it and those that follow at once into the batch; return other work that ended it."""
         found = self._queue.get()
         end = monotonic() + self._wait_seconds
         while isinstance(found, _Entry):

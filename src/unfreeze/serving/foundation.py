@@ -1,4 +1,4 @@
-"""What every service of unfreeze stands on: an application whose errors have one form, guarded, and whose answers are safe."""
+"""What every service of unfreeze stands on: a guarded application, errors in one form, headers that keep it safe."""
 
 from __future__ import annotations
 
@@ -90,5 +90,3 @@ def multipart_body(file_field: str, *, many: bool, texts: Sequence[str] = ()) ->
         "additionalProperties": False,
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-

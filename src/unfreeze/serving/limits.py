@@ -47,6 +47,4 @@ class Limits:
     def __post_init__(self) -> None:
         """Check all values, so that no service starts that refuses everything."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
-        raise_together(
-            [f"{name} must be above 0, but got {value}." for name, value in found.items() if not value > 0]
-        )
+        raise_together([f"{name} must be above 0, but got {value}." for name, value in found.items() if not value > 0])

@@ -65,7 +65,7 @@ def _framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     messages = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address. /openapi.json lists what there is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} means nothing at this address. The header Allow lists what does.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} means nothing here. The header Allow lists what does.",
     }
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")

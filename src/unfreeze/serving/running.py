@@ -46,9 +46,7 @@ def open_app(
     description = describe_model(
         model.record, model.model_record, name=name, limits=limits, heat_maps=find_spec("captum") is not None
     )
-    return create_app(
-        Service(model, limits), description, token=token, hosts={*own_names(host), *also_known_as}
-    )
+    return create_app(Service(model, limits), description, token=token, hosts={*own_names(host), *also_known_as})
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -66,7 +64,8 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"The service cannot listen at {host}, port {port}: {reason}. Give another --port (0 takes a free one) or --host."
+            f"The service cannot listen at {host}, port {port}: {reason}. Give another --port (0 takes any that is "
+            "free) or --host."
         ) from error
     return found
 

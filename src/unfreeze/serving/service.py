@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from unfreeze.data.threads import computing_alone, n_usable_cores
 from unfreeze.errors import ImageError, did_you_mean
-from unfreeze.serving.drawing import draw_heat
 from unfreeze.serving.answers import PictureAnswer, picture_answer, refused_picture
 from unfreeze.serving.batching import Batcher
+from unfreeze.serving.drawing import draw_heat
 from unfreeze.serving.guarding import check_upload, unreadable
 from unfreeze.serving.refusing import Refusal
 
@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 
 class Model(Protocol):
-    """A network, ready; `unfreeze.predicting.Predictor` is one. Only `prepare` may be called by several threads at once."""
+    """A network, ready, as a `Predictor` is; of its methods only `prepare` is called by several threads at once."""
 
     @property
     def record(self) -> RunRecord:
@@ -112,7 +112,7 @@ class Service:
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "unknown_class",
-                f'The network has no class "{name[:200]}".{did_you_mean(name[:200], record.outputs)} /model lists them.',
+                f'There is no class "{name[:200]}".{did_you_mean(name[:200], record.outputs)} /model lists them.',
             )
 
         def drawn(view: Tensor) -> Explanation:

@@ -137,9 +137,7 @@ class _Part:
 class _FormReader:
     """Turns the bytes of a multipart body into a form, part by part, and stops at the first that may not be."""
 
-    def __init__(
-        self, boundary: bytes, *, file_field: str, text_fields: Collection[str], max_files: int
-    ) -> None:
+    def __init__(self, boundary: bytes, *, file_field: str, text_fields: Collection[str], max_files: int) -> None:
         self._file_field = file_field
         self._text_fields = text_fields
         self._max_files = max_files
@@ -248,7 +246,7 @@ def _too_large(limits: Limits) -> Refusal:
     return Refusal(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
-        f"At most {limits.max_upload_bytes / MIB:.4g} MiB are taken in one request. Send fewer or smaller files at a time.",
+        f"At most {limits.max_upload_bytes / MIB:.4g} MiB are taken in one request. Send fewer or smaller files.",
     )
 
 

@@ -115,7 +115,9 @@ def test_many_frames_are_refused_without_counting_them(form: str) -> None:
         read_header(content.getvalue(), name="a")
 
 
-@pytest.mark.parametrize("payload", [b"", b"hello", b"<svg/>", b"%!PS-Adobe", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0\0"])
+@pytest.mark.parametrize(
+    "payload", [b"", b"hello", b"<svg/>", b"%!PS-Adobe", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0\0"]
+)
 def test_what_is_no_picture_is_refused(payload: bytes) -> None:
     with pytest.raises(ImageError, match='"a"'):
         read_header(payload, name="a")
