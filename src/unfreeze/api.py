@@ -163,15 +163,13 @@ class Run:
         from unfreeze.serving.needs import check_extra
 
         check_extra()
-        from unfreeze.predicting import Predictor
-        from unfreeze.serving import Limits, bind, exposure_note, open_app, run_server, url_of
+        from unfreeze.serving import Limits, bind, exposure_note, open_app, open_predictor, run_server, url_of
 
         bounds = limits or Limits()
         tell = said or (lambda _text: None)
         with bind(host, port) as place:
             url = url_of(place)
-            predictor = Predictor.open(self.path, engine=engine, device=device)
-            predictor.warm_up()
+            predictor, notes = open_predictor(self.path, engine=engine, device=device)
             app = open_app(
                 predictor,
                 name=self.path.resolve().name,
@@ -180,7 +178,7 @@ class Run:
                 host=host,
                 also_known_as=also_known_as,
             )
-            for note in (*predictor.notes, exposure_note(host, token)):
+            for note in (*notes, exposure_note(host, token)):
                 if note:
                     tell(f"note: {note}")
             run_server(app, place, bounds, ready=lambda: tell(f"{self.path} is served at {url} (Ctrl-C stops it)"))

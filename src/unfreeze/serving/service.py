@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "Model", "Service"]
 
-MAX_BATCH = 32  # pictures
+MAX_BATCH = 16  # pictures: what comes later waits for all of them
 WAIT_SECONDS = 0.004
 Value = TypeVar("Value")
 
