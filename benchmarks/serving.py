@@ -180,11 +180,8 @@ def _service(run: Path) -> Iterator[tuple[tuple[str, int], int]]:
     command = [sys.executable, "-m", "unfreeze.cli", "serve", str(run), "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
-        assert process.stderr is not None
-        said = next(line for line in process.stderr if "http://" in line)
-        found = re.search(r"http://\S+", said)
-        assert found is not None
-        place = urlsplit(found.group())
+        said = next((line for line in process.stderr or () if "http://" in line), "")
+        place = urlsplit(said[said.index("http://") :].split()[0])
         yield (str(place.hostname), int(place.port or 80)), process.pid
     finally:
         process.terminate()
@@ -200,9 +197,8 @@ def _resident(process_id: int) -> float:
 def _show(found: Outcome) -> None:
     first, last = found.memory[0], found.memory[-1]
     print(f"offline predict      {' and '.join(f'{rate:.1f}' for rate in found.offline)} pictures/s")
-    print(
-        f"served, {found.n_clients} clients   {found.served:.1f} pictures/s: {found.share:.0%} (at least {LEAST_SHARE:.0%})"
-    )
+    share = f"{found.share:.0%} (at least {LEAST_SHARE:.0%})"
+    print(f"served, {found.n_clients} clients   {found.served:.1f} pictures/s: {share}")
     print(f"a request alone      {1e3 * found.alone:.1f} ms (median)")
     print(
         f"at half that load    {found.half_load_rate:.1f} requests/s: median {1e3 * found.half_load_median:.1f} ms, "

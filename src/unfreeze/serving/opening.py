@@ -18,8 +18,8 @@ def open_predictor(
     """Return a run's network, its engine ready, and what there is to say of it.
 
     OpenVINO computes a fixed number of pictures at once: of one each, a lonely picture is not filled up to eight, and
-    many go through its streams side by side as fast as in larger requests (docs/adr/0018). PyTorch takes what comes together
-    in one go.
+    many go through its streams side by side as fast as in larger requests (docs/adr/0018). PyTorch takes in one go
+    what comes together.
 
     Args:
         run: the directory of a finished run.
