@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
 import socket
 from collections.abc import Collection
 from http import HTTPStatus
@@ -22,8 +23,13 @@ from unfreeze.serving.refusing import Refusal
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["OPEN_PATHS", "Access", "SafeHeaders", "is_loopback", "own_names"]
+__all__ = ["OPEN_PATHS", "Access", "SafeAnswers", "is_loopback", "own_names"]
 
+logger = logging.getLogger(__name__)
+
+UNFORESEEN = Refusal(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the service; its log says what."
+)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/", "/health"})  # without a token, as are the page's own files
 SAME_ORIGIN = frozenset({"same-origin", "none"})
@@ -42,8 +48,11 @@ HEADERS = {
 }
 
 
-class SafeHeaders:
-    """Adds to every answer what keeps browsers from being misled by it, and from keeping it."""
+class SafeAnswers:
+    """Adds to every answer what keeps browsers from being misled by it, and answers errors that nobody foresaw.
+
+    Of those the log has the traceback, and the client learns nothing.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,16 +62,25 @@ class SafeHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        has_begun = False
 
         async def send_safely(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_safely)
+        try:
+            await self._app(scope, receive, send_safely)
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            if has_begun:
+                raise
+            await UNFORESEEN.response()(scope, receive, send_safely)
 
 
 class Access:

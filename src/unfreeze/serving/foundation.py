@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from unfreeze.serving.access import OPEN_PATHS, Access, SafeHeaders
+from unfreeze.serving.access import OPEN_PATHS, Access, SafeAnswers
 from unfreeze.serving.answers import ErrorAnswer
 from unfreeze.serving.refusing import add_error_handlers
 from unfreeze.version import __version__
@@ -65,7 +65,7 @@ def new_app(
     )
     add_error_handlers(app)
     app.add_middleware(Access, hosts=hosts, token=token, open_paths=open_paths)
-    app.add_middleware(SafeHeaders)
+    app.add_middleware(SafeAnswers)
     return app
 
 

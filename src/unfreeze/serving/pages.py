@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
+from starlette.routing import Route
 
 from unfreeze.reporting.rendering import house_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -47,14 +48,14 @@ def _address(path: Path) -> str:
 
 
 def _add(app: FastAPI, address: str, content: bytes, media_type: str) -> None:
-    app.add_api_route(address, _answering(content, media_type), methods=["GET", "HEAD"], include_in_schema=False)
+    app.router.routes.append(Route(address, _answering(content, media_type), methods=["GET"], include_in_schema=False))
 
 
-def _answering(content: bytes, media_type: str) -> Callable[[Request], Response]:
+def _answering(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
     tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
     headers: Mapping[str, str] = {"ETag": tag, "Cache-Control": "no-cache"}  # asked for each time, sent when it changed
 
-    def answer(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=media_type)

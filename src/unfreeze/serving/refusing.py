@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 __all__ = ["Refusal", "add_error_handlers", "error_response"]
-
-logger = logging.getLogger(__name__)
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of ours: the answer to a request that cannot be met
@@ -49,10 +46,9 @@ def error_response(status: int, code: str, message: str, *, headers: Mapping[str
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let every error of an application, its own and the framework's, be answered in the one form."""
+    """Let what an application refuses, by itself or by its framework, be answered in the one form."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _framework_error)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _refused(_request: Request, error: Exception) -> Response:
@@ -70,11 +66,3 @@ def _framework_error(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")
     return error_response(status, code, messages.get(status, str(error.detail)), headers=error.headers)
-
-
-def _unexpected(_request: Request, error: Exception) -> Response:
-    """Answer an error that nobody foresaw; the server logs its traceback, the client learns nothing of it."""
-    logger.error("An error that nobody foresaw: %s", type(error).__name__)
-    return error_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the service; its log says what."
-    )

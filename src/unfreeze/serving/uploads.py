@@ -116,7 +116,7 @@ def _boundary(request: Request) -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "wrong_content_type",
             f"Expected the content type multipart/form-data, but got {shown}. With curl: -F files=@picture.jpg",
-            headers={"Accept": MULTIPART.decode()},
+            headers={"Accept-Post": MULTIPART.decode()},
         )
     boundary = options.get(b"boundary", b"")
     if not boundary:
