@@ -6,15 +6,15 @@ Every command of the command line is one of these calls.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from unfreeze.advice_records import read_advice
-from unfreeze.errors import ConfigError, RunError, did_you_mean, raise_together
+from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.options import flag
 from unfreeze.records import LayerRecord, Metrics, ModelRecord, RunMetrics, RunRecord, TaskName, TrainOptions, read_json
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.evaluation import Prediction
     from unfreeze.plans import Plan
+    from unfreeze.serving import Limits
     from unfreeze.training.progress import Progress
 
 __all__ = ["Evaluation", "Run", "check", "checked_names", "load", "plan_for", "train"]
@@ -54,15 +55,10 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        from unfreeze.training.directory import read_run
+        from unfreeze.training.directory import read_finished
 
         self.path = Path(path)
-        self.record: RunRecord = read_run(self.path)
-        if self.record.status != "done":
-            raise RunError(
-                f'The run in "{self.path}" is {self.record.status}; finish it with: '
-                f"unfreeze train --resume --out {self.path}"
-            )
+        self.record: RunRecord = read_finished(self.path)
 
     def __repr__(self) -> str:
         name = self.record.primary_metric
@@ -96,10 +92,11 @@ class Run:
         Raises:
             DataError: a path does not exist, or there is no picture among them.
         """
-        from unfreeze.evaluation import expand_paths, predict_files
+        from unfreeze.predicting import Predictor, expand_paths
 
         given = [paths] if isinstance(paths, str | Path) else list(paths)
-        return list(predict_files(self.model, expand_paths(given), batch_size=batch_size))
+        files = expand_paths(given)
+        return list(Predictor.open(self.path, batch_size=batch_size).stream(files))
 
     def evaluate(self, data: str | Path, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Evaluate on other labelled pictures.
@@ -135,6 +132,57 @@ class Run:
 
         write_methods(self.path)
         return write_report(self.path)
+
+    def serve(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        also_known_as: Iterable[str] = (),
+        limits: Limits | None = None,
+        engine: Literal["auto", "openvino", "compile", "eager"] = "auto",
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        said: Callable[[str], None] | None = None,
+    ) -> str:
+        """Answer as a web service until SIGINT or SIGTERM; return the address that it had.
+
+        Args:
+            host: who can reach it: "127.0.0.1" this machine only, "0.0.0.0" the network.
+            port: where to listen; 0 takes any that is free.
+            token: what requests must carry as `Authorization: Bearer TOKEN`; None: nothing.
+            also_known_as: further names that it is called by, such as a proxy's.
+            limits: of what it takes on (`unfreeze.serving.Limits`); None: the defaults.
+            engine: what computes.
+            device: where.
+            said: told where it listens, and what there is to say of that.
+
+        Raises:
+            ConfigError: the extra `serve` is not installed, or it cannot listen there.
+        """
+        from unfreeze.serving.needs import check_extra
+
+        check_extra()
+        from unfreeze.serving import Limits, bind, exposure_note, open_app, open_predictor, run_server, url_of
+
+        bounds = limits or Limits()
+        tell = said or (lambda _text: None)
+        with bind(host, port) as place:
+            url = url_of(place)
+            predictor, notes = open_predictor(self.path, engine=engine, device=device)
+            app = open_app(
+                predictor,
+                name=self.path.resolve().name,
+                limits=bounds,
+                token=token,
+                host=host,
+                also_known_as=also_known_as,
+            )
+            for note in (*notes, exposure_note(host, token)):
+                if note:
+                    tell(f"note: {note}")
+            run_server(app, place, bounds, ready=lambda: tell(f"{self.path} is served at {url} (Ctrl-C stops it)"))
+            return url
 
     def _seen(self) -> frozenset[Path]:
         """Return the pictures that the network was trained or chosen on."""

@@ -13,6 +13,7 @@ from unfreeze.cli.models import models_command
 from unfreeze.cli.plan import plan_command
 from unfreeze.cli.predict import predict_command
 from unfreeze.cli.report import report_command
+from unfreeze.cli.serve import serve_command
 from unfreeze.cli.train import train_command
 
 __all__ = ["build_app"]
@@ -30,6 +31,7 @@ COMMANDS = {
         report_command,
         predict_command,
         evaluate_command,
+        serve_command,
     ),
     LOOKING: (models_command, layers_command, plan_command),
     KEEPING: (cache_command,),

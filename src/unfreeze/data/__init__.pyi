@@ -1,10 +1,12 @@
 from .dataset import Dataset, align_outputs, check_trainable, dataset_fingerprint, drop_unreadable
 from .decoding import read_image
+from .headers import Header, read_header
 from .listing import IMAGE_EXTENSIONS, find_images
 from .loading import Batch, batches
 from .memory import ViewMemory
 from .opening import open_dataset
 from .ordering import epoch_order
+from .prefetching import prefetch
 from .reading import decode_views, read_views
 from .scanning import Fingerprint, depth_range, fingerprint_bytes, near_duplicates, scan
 from .spec import InputSpec
@@ -16,6 +18,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "Fingerprint",
+    "Header",
     "InputSpec",
     "Split",
     "ViewMemory",
@@ -32,6 +35,8 @@ __all__ = [
     "make_view",
     "near_duplicates",
     "open_dataset",
+    "prefetch",
+    "read_header",
     "read_image",
     "read_views",
     "scan",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ import numpy.typing as npt
 import torch
 
 from unfreeze.data.memory import ViewMemory
+from unfreeze.data.prefetching import prefetch
 from unfreeze.data.reading import read_views
-from unfreeze.data.threads import computing_alone, n_usable_cores
+from unfreeze.data.threads import n_usable_cores
 from unfreeze.data.views import check_augment
 from unfreeze.errors import ConfigError
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from unfreeze.data.dataset import Dataset
     from unfreeze.data.spec import Augment, InputSpec
 
-__all__ = ["N_BATCHES_AHEAD", "Batch", "ViewMemory", "batches"]
-
-N_BATCHES_AHEAD = 3
+__all__ = ["Batch", "ViewMemory", "batches"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,22 +119,12 @@ class _ViewMaker:
 
 
 def _prefetched(maker: _ViewMaker, chunks: list[npt.NDArray[np.int64]], n_threads: int) -> Iterator[Batch]:
-    waiting: deque[tuple[npt.NDArray[np.int64], list[Future[torch.Tensor]]]] = deque()
-    upcoming = iter(chunks)
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="unfreeze-decode", initializer=computing_alone())
-    try:
-        for chunk in upcoming:
-            waiting.append((chunk, [pool.submit(maker, int(index)) for index in chunk]))
-            if len(waiting) > N_BATCHES_AHEAD:
-                yield _collected(maker.dataset, *waiting.popleft())
-        while waiting:
-            yield _collected(maker.dataset, *waiting.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with closing(prefetch(maker, (chunk.tolist() for chunk in chunks), n_threads=n_threads)) as made:
+        for indices, views in made:
+            yield _collected(maker.dataset, np.asarray(indices, dtype=np.int64), views)
 
 
-def _collected(dataset: Dataset, chunk: npt.NDArray[np.int64], futures: list[Future[torch.Tensor]]) -> Batch:
-    views = [future.result() for future in futures]
+def _collected(dataset: Dataset, chunk: npt.NDArray[np.int64], views: list[torch.Tensor]) -> Batch:
     rows = np.repeat(chunk, len(views[0]))
     targets = torch.from_numpy(dataset.targets[rows])  # fancy indexing copies: the batch owns them
     return Batch((torch.cat(views),), targets, torch.from_numpy(rows))

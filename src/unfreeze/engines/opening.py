@@ -56,6 +56,7 @@ def open_engine(
     n_images: int | None = None,
     cache_dir: Path | None = None,
     key: str | None = None,
+    part: str = "the frozen layers",
 ) -> Opened:
     """Open the fastest engine that is allowed and agrees with PyTorch on real pictures.
 
@@ -73,6 +74,7 @@ def open_engine(
         n_images: how many pictures are to be computed; None: not known, many.
         cache_dir: the folder where prepared engines are stored for other processes; None: nowhere.
         key: hexadecimal; must differ where the prefix's graph, weights or input size do. None: nothing is stored.
+        part: what notes call that which is computed.
 
     Raises:
         ConfigError: an unknown engine or precision, a setting out of range, or OpenVINO asked for by name and absent.
@@ -81,10 +83,10 @@ def open_engine(
     notes: list[str] = []
     possible = _possible_precision(precision, device)
     if possible != precision:
-        notes.append("This processor has no bf16: the frozen layers are computed in fp32.")
+        notes.append(f"This processor has no bf16: fp32 is used for {part}.")
     if engine == "openvino" and device.type != "cpu":
-        notes.append(f"OpenVINO computes the frozen layers on the CPU, not on {device.type}.")
-    task = _Task(prefix, pictures[:N_CHECKED], device, possible, batch_size, cache_dir, key)
+        notes.append(f"OpenVINO computes {part} on the CPU, not on {device.type}.")
+    task = _Task(prefix, pictures[:N_CHECKED], device, possible, batch_size, cache_dir, key, part)
     for name in possible_engines(engine, device=device, n_images=n_images):
         for make in task.ways(name):
             opened = task.attempt(name, make, notes)
@@ -111,6 +113,7 @@ class _Task:
     batch_size: int
     cache_dir: Path | None
     key: str | None
+    part: str
 
     @cached_property
     def expected(self) -> tuple[Tensor, ...]:
@@ -152,7 +155,7 @@ class _Task:
         except Exception as error:  # noqa: BLE001 - compilers raise anything; eager is still there
             if make == self._stored_openvino:  # it is made anew in a moment
                 return None
-            notes.append(f'The engine "{name}" is not used for the frozen layers: {_first_line(error)}.')
+            notes.append(f'The engine "{name}" is not used for {self.part}: {_first_line(error)}.')
             return None
         if check <= LARGEST_DEVIATION[engine.precision]:
             if make == self._converted_openvino and isinstance(engine, OpenVinoEngine):
@@ -161,7 +164,7 @@ class _Task:
         if make == self._stored_openvino:  # of another prefix, whatever its key says: replaced in a moment
             return None
         notes.append(
-            f'The engine "{name}" is not used for the frozen layers: on {len(self.pictures)} pictures it deviates '
+            f'The engine "{name}" is not used for {self.part}: on {len(self.pictures)} pictures it deviates '
             f"from PyTorch by {check:.1e} of the largest value; at most {LARGEST_DEVIATION[engine.precision]:.0e} "
             f"is allowed in {engine.precision}."
         )
@@ -191,7 +194,7 @@ class _Task:
         try:
             engine.store(path)
         except Exception as error:  # noqa: BLE001 - whatever OpenVINO raises: the engine works all the same
-            yield f'The converted frozen layers could not be stored in "{path.parent}": {error}.'
+            yield f'What the engine was prepared with could not be stored in "{path.parent}": {error}.'
 
 
 def _check(engine: str, precision: str, batch_size: int, key: str | None) -> None:

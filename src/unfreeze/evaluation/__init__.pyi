@@ -1,6 +1,6 @@
+from .answers import Prediction, interpret_outputs
 from .calibrating import Calibration, calibrate_run
 from .evidence import write_evidence
-from .files import Prediction, expand_paths, predict_files
 from .labelled import evaluate_labelled
 from .mistakes import Confusion, Mistake, worst_confusions, worst_mistakes
 from .predicting import predict, predict_outputs
@@ -16,10 +16,9 @@ __all__ = [
     "calibrate_run",
     "evaluate_labelled",
     "evaluate_run",
-    "expand_paths",
+    "interpret_outputs",
     "join_labels",
     "predict",
-    "predict_files",
     "predict_outputs",
     "read_predictions",
     "worst_confusions",

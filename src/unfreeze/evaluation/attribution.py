@@ -22,7 +22,7 @@ from unfreeze.backbones.depths import stage_ends
 from unfreeze.data import Dataset, batches
 from unfreeze.evaluation.predicting import evaluating, laid_out
 
-__all__ = ["HeatMaps", "explain_pictures"]
+__all__ = ["BATCH_SIZE", "Explainer", "HeatMaps", "explain_pictures"]
 
 BATCH_SIZE = 8  # pictures at once: where layers train, as much memory as a step of so many
 MIN_REACHED = 0.5  # share of places that the output must depend on, for a layer to be asked about them
@@ -45,6 +45,73 @@ class HeatMaps:
     note: str | None = None
 
 
+class Explainer:
+    """Draws heat maps of what one network says; which layer it asks is found with the first pictures, and kept.
+
+    Args:
+        network: the network; the modes of its modules are as before afterwards.
+        signed: places that lower the output count as well (values), not only those that raise it (classes).
+    """
+
+    def __init__(self, network: Network, *, signed: bool = False) -> None:
+        self.network, self.signed = network, signed
+        self._place: _Place | None = None
+
+    def explain(self, images: Tensor, outputs: Sequence[int]) -> HeatMaps:
+        """Return a heat map of each picture for one output of the network.
+
+        Args:
+            images: uint8 (B, 3, height, width), views as the network is given them; memory as a training step takes.
+            outputs: for each the number of the class, label or target that is explained.
+
+        Returns:
+            The maps; without any, and with a note, where captum is not installed or the network has no layer with
+            places.
+        """
+        nothing: tuple[None, ...] = (None,) * len(images)
+        try:
+            from captum.attr import LayerGradientXActivation
+        except ImportError:
+            return HeatMaps(maps=nothing, note=MISSING)
+        network = self.network
+        device = next(network.parameters()).device
+        placed = laid_out(images.to(device))
+        with evaluating(network):
+            place = self._place = self._place or _deepest_place(network, placed[:1])
+            if place is None:
+                return HeatMaps(
+                    maps=nothing, note=f"{network.record.architecture} has no layer to draw heat maps from."
+                )
+            found = LayerGradientXActivation(network, place.module).attribute(
+                placed, target=torch.tensor(list(outputs), device=device), attribute_to_layer_input=place.is_input
+            )
+            values = _over_places(found[0] if isinstance(found, tuple) else found, network).detach().float().cpu()
+        maps = tuple(_scaled(each.numpy(), signed=self.signed) for each in values)
+        return HeatMaps(maps=maps, layer=place.name)
+
+
+def explain_pictures(
+    network: Network, dataset: Dataset, indices: Sequence[int], outputs: Sequence[int], *, signed: bool = False
+) -> HeatMaps:
+    """Return a heat map of each picture of a data set for one output of the network; see `Explainer`.
+
+    Args:
+        network: the network.
+        dataset: where the pictures are.
+        indices: which pictures of it.
+        outputs: for each the number of the class, label or target that is explained.
+        signed: places that lower the output count as well.
+    """
+    explainer, maps, layer = Explainer(network, signed=signed), list[np.ndarray | None](), ""
+    for batch in batches(dataset, indices, network.spec, batch_size=BATCH_SIZE):
+        found = explainer.explain(batch.images, outputs[len(maps) : len(maps) + len(batch.images)])
+        if found.note is not None:
+            return HeatMaps(maps=(None,) * len(indices), note=found.note)
+        maps.extend(found.maps)
+        layer = found.layer
+    return HeatMaps(maps=tuple(maps), layer=layer)
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A layer that has places: the module, whether its input or its output is meant, and how to name it."""
@@ -52,49 +119,6 @@ class _Place:
     module: nn.Module
     is_input: bool
     name: str
-
-
-def explain_pictures(
-    network: Network, dataset: Dataset, indices: Sequence[int], outputs: Sequence[int], *, signed: bool = False
-) -> HeatMaps:
-    """Return a heat map of each picture for one output of the network.
-
-    Args:
-        network: the network; the modes of its modules are as before afterwards.
-        dataset: where the pictures are.
-        indices: which pictures of it.
-        outputs: for each the number of the class, label or target that is explained.
-        signed: places that lower the output count as well (values), not only those that raise it (classes).
-
-    Returns:
-        The maps; without any, and with a note, where captum is not installed or the network has no layer with places.
-    """
-    nothing: tuple[None, ...] = (None,) * len(indices)
-    try:
-        from captum.attr import LayerGradientXActivation
-    except ImportError:
-        return HeatMaps(maps=nothing, note=MISSING)
-    device = next(network.parameters()).device
-    stream = batches(dataset, indices, network.spec, batch_size=BATCH_SIZE)
-    wanted = torch.tensor(list(outputs), device=device)
-    maps: list[np.ndarray | None] = []
-    with evaluating(network):
-        place: _Place | None = None
-        for batch in stream:
-            images = laid_out(batch.images.to(device))
-            if place is None:
-                place = _deepest_place(network, images[:1])
-            if place is None:
-                return HeatMaps(
-                    maps=nothing, note=f"{network.record.architecture} has no layer to draw heat maps from."
-                )
-            asked = wanted[len(maps) : len(maps) + len(images)]
-            found = LayerGradientXActivation(network, place.module).attribute(
-                images, target=asked, attribute_to_layer_input=place.is_input
-            )
-            values = _over_places(found[0] if isinstance(found, tuple) else found, network).detach().float().cpu()
-            maps.extend(_scaled(each.numpy(), signed=signed) for each in values)
-    return HeatMaps(maps=tuple(maps), layer=place.name if place is not None else "")
 
 
 def _deepest_place(network: Network, image: Tensor) -> _Place | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unfreeze.evaluation.attribution import HeatMaps
     from unfreeze.evaluation.predictions import Predictions
 
-__all__ = ["Explain", "write_evidence", "write_thumbnail"]
+__all__ = ["Explain", "heat_palette", "write_evidence", "write_thumbnail"]
 
 THUMBNAIL_SIZE = 224  # px, the longer side
 N_SHOWN = 10  # of each kind: a heat map each takes a second in all
@@ -106,9 +106,9 @@ def _write_heat_map(folder: Path, name: str, values: np.ndarray, *, spec: InputS
     seen = np.clip(np.asarray(smooth), 0, 1)
     shades[box[1] : box[3], box[0] : box[2]] = np.round(N_SHADES * seen) * (255 // N_SHADES)
     image = Image.fromarray(shades)
-    image.putpalette(_palette().tobytes(), "RGBA")
+    image.putpalette(heat_palette().tobytes(), "RGBA")
     path = folder / f"{name}-heat.png"
-    image.save(path, "PNG", optimize=True, transparency=_palette()[:, 3].tobytes())
+    image.save(path, "PNG", optimize=True, transparency=heat_palette()[:, 3].tobytes())
     return path.name
 
 
@@ -123,7 +123,7 @@ def _seen_box(size: tuple[int, int], spec: InputSpec) -> tuple[int, int, int, in
     return left, top, left + seen[0], top + seen[1]
 
 
-def _palette() -> np.ndarray:
+def heat_palette() -> np.ndarray:
     """Return uint8 (256, 4): the colour and the opacity of each shade."""
     steps = np.linspace(0, 255, len(COLOURS))
     channels = [np.interp(np.arange(256), steps, [colour[k] for colour in COLOURS]) for k in range(4)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from types import ModuleType
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from unfreeze.freezing.hashes import hash_tensors
 from unfreeze.version import __version__
 
-__all__ = ["hash_graph", "hash_weights"]
+__all__ = ["engine_key", "hash_graph", "hash_weights"]
 
 OF_EVERY_MODULE = frozenset(vars(nn.Module()).keys() - {"training"})
 # Where weights came from, which says nothing about what is computed.
@@ -47,6 +47,17 @@ def hash_weights(prefix: nn.Module) -> str:
         if isinstance(value, Tensor)
     }
     return hash_tensors({**loose, **dict(prefix.named_buffers()), **dict(prefix.named_parameters())})
+
+
+def engine_key(prefixes: Iterable[tuple[str, str]], pictures: Tensor) -> str:
+    """Return by what a stored engine is known: what it computes, and the size that it was made for.
+
+    Args:
+        prefixes: of each prefix, or whole network, that it computes: `hash_graph` and `hash_weights` of it.
+        pictures: uint8 (B, 3, height, width) as it is given them.
+    """
+    parts = (*(part for prefix in prefixes for part in prefix), *pictures.shape[1:])
+    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 
 
 def _graph_lines(prefix: fx.GraphModule) -> Iterator[str]:

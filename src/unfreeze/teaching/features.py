@@ -25,11 +25,12 @@ from unfreeze.engines import EagerEngine, Engine, EngineName, open_engine, possi
 from unfreeze.errors import CacheUnavailableError, ConfigError, FailedError, MissingRowsError
 from unfreeze.freezing import apply_plan
 from unfreeze.frontier import NoSplit, Split, split_network
+from unfreeze.frontier.keys import engine_key
 from unfreeze.records import TrainOptions
 from unfreeze.training.device import Device
 from unfreeze.training.head_fit import read_vectors
 from unfreeze.training.inputs import plan_from_options
-from unfreeze.training.pass_keys import describe_pass, engine_key, pass_key
+from unfreeze.training.pass_keys import describe_pass, pass_key
 from unfreeze.training.settings import architecture_of, weights_of
 
 __all__ = ["FrozenFeatures"]
@@ -176,7 +177,7 @@ class FrozenFeatures:
                 device=self._device.torch_device,
                 n_images=1,
                 cache_dir=None if self._cache is None else self._cache.directory,
-                key=engine_key((self._split,), size=self.spec.size),
+                key=engine_key([(self._split.graph_hash, self._split.weights_hash)], pictures),
             )
             self.notes.update(dict.fromkeys(opened.notes))
             self._engine, self._engine_name = opened.engine, opened.engine.name

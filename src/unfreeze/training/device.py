@@ -15,7 +15,7 @@ from unfreeze.evaluation.predicting import laid_out
 if TYPE_CHECKING:
     from unfreeze.backbones import Network
 
-__all__ = ["Device", "device_problem"]
+__all__ = ["Device", "device_problem", "find_device"]
 
 
 def device_problem(device: str, precision: str) -> str | None:
@@ -25,6 +25,18 @@ def device_problem(device: str, precision: str) -> str | None:
     if precision == "bf16" and device != "cpu" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
         return "--precision bf16: this GPU has no bfloat16; use --precision fp32."
     return None
+
+
+def find_device(device: str) -> torch.device:
+    """Return where to compute: "auto" is a GPU if there is one, "cpu" and "cuda" are what they say.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    problem = device_problem(device, "fp32")
+    if problem:
+        raise ConfigError(problem)
+    return torch.device("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
 class Device:

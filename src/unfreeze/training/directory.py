@@ -20,7 +20,17 @@ from filelock import FileLock, Timeout
 from unfreeze.errors import RunError
 from unfreeze.records import RunRecord, read_json, write_json
 
-__all__ = ["discard_lock", "environment", "next_directory", "now", "only_one", "out_problem", "read_run", "update"]
+__all__ = [
+    "discard_lock",
+    "environment",
+    "next_directory",
+    "now",
+    "only_one",
+    "out_problem",
+    "read_finished",
+    "read_run",
+    "update",
+]
 
 
 def next_directory(data: Path, strategy: str, *, parent: Path = Path("runs")) -> Path:
@@ -96,6 +106,18 @@ def read_run(out: Path) -> RunRecord:
     if not out.is_dir():
         raise RunError(f'"{out}" does not exist; give the directory of a run.')
     return read_json(out / "run.json", RunRecord)
+
+
+def read_finished(out: Path) -> RunRecord:
+    """Read the record of a run that is done.
+
+    Raises:
+        RunError: there is none, it cannot be read, or the run is not finished.
+    """
+    record = read_run(out)
+    if record.status != "done":
+        raise RunError(f'The run in "{out}" is {record.status}; finish it with: unfreeze train --resume --out {out}')
+    return record
 
 
 def update(out: Path, record: RunRecord, **changes: object) -> RunRecord:

@@ -1,9 +1,7 @@
-"""By what the activations of a frozen prefix, and the engine that computes them, are known to later trainings."""
+"""By what the activations of a frozen prefix are known to later trainings."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from unfreeze.engines import EngineName
     from unfreeze.frontier import Split
 
-__all__ = ["describe_pass", "engine_key", "pass_key"]
+__all__ = ["describe_pass", "pass_key"]
 
 PACKAGES: dict[EngineName, str] = {"openvino": "openvino", "compile": "torch", "eager": "torch"}
 
@@ -63,9 +61,3 @@ def describe_pass(
         engine=engine,
         precision="fp32",
     )
-
-
-def engine_key(splits: Sequence[Split], *, size: tuple[int, int]) -> str:
-    """Return by what a stored engine is known: its prefixes, and the height and width that it was made for."""
-    parts = [part for split in splits for part in (split.graph_hash, split.weights_hash)]
-    return hashlib.sha256(" ".join(map(str, (*parts, 3, *size))).encode()).hexdigest()

@@ -23,8 +23,9 @@ from unfreeze.data import batches
 from unfreeze.data.spec import Augment
 from unfreeze.engines import Engine, EngineName, Opened, open_engine, possible_engines
 from unfreeze.frontier import Split, merge_prefixes
+from unfreeze.frontier.keys import engine_key
 from unfreeze.training.needs import Need, Row
-from unfreeze.training.pass_keys import describe_pass, engine_key, pass_key
+from unfreeze.training.pass_keys import describe_pass, pass_key
 from unfreeze.training.prefixes import PassContext, PrefixUse
 from unfreeze.training.sharing import Keeper, grouped, within_budget
 
@@ -249,7 +250,7 @@ class Passes:
             batch_size=self.context.settings.batch_size,
             device=settings.device,
             cache_dir=None if settings.cache is None else settings.cache.directory,
-            key=engine_key(splits, size=(pictures.shape[-2], pictures.shape[-1])),
+            key=engine_key(((split.graph_hash, split.weights_hash) for split in splits), pictures),
             n_images=self.need.n_rows,
         )
 

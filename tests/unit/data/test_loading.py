@@ -12,8 +12,9 @@ from PIL import Image
 
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.decoding import read_image
-from unfreeze.data.loading import N_BATCHES_AHEAD, batches
+from unfreeze.data.loading import batches
 from unfreeze.data.memory import ViewMemory
+from unfreeze.data.prefetching import N_CHUNKS_AHEAD
 from unfreeze.data.reading import read_views
 from unfreeze.data.scanning import scan
 from unfreeze.data.spec import InputSpec
@@ -132,7 +133,7 @@ def test_only_a_few_batches_are_decoded_ahead(dataset: Dataset) -> None:
     stream = batches(dataset, range(N), SPEC, batch_size=2, memory=memory)
     next(stream)
     stream.close()
-    assert memory.n_bytes <= (N_BATCHES_AHEAD + 1) * 2 * 3 * 16 * 16
+    assert memory.n_bytes <= (N_CHUNKS_AHEAD + 1) * 2 * 3 * 16 * 16
 
 
 def test_closing_dropping_or_finishing_stops_the_threads(dataset: Dataset) -> None:

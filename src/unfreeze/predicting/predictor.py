@@ -1,0 +1,264 @@
+"""A finished run's network, ready to predict: the whole of it in an engine, pictures decoded on all cores meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from unfreeze.backbones import Network, rebuild
+from unfreeze.cache import cache_directory
+from unfreeze.data import decode_views, prefetch, read_views
+from unfreeze.engines import EagerEngine, Engine, EngineName, Opened
+from unfreeze.errors import CacheError, ConfigError, ImageError
+from unfreeze.evaluation import Prediction, interpret_outputs
+from unfreeze.evaluation.attribution import Explainer, HeatMaps
+from unfreeze.evaluation.inference import LEAST_PICTURES, open_network
+from unfreeze.evaluation.mistakes import EVIDENCE
+from unfreeze.records import ModelRecord, RunRecord, read_json
+from unfreeze.training.device import find_device
+from unfreeze.training.directory import read_finished
+
+__all__ = ["Predictor"]
+
+N_OF_THE_RUN = 6  # of its own pictures, that an engine is checked on
+
+
+class Predictor:
+    """One network, ready; for one thread at a time.
+
+    The engine is opened with the first pictures, or by `warm_up`; before that, fewer than `LEAST_PICTURES` are left to
+    PyTorch, which needs no preparation.
+
+    Args:
+        network: a fine-tuned network; it is placed on the device, and must not change any more.
+        record: of the run that it comes from.
+        engine: what computes; see `unfreeze.engines.open_engine`.
+        device: "auto" (a GPU if there is one), "cpu" or "cuda".
+        batch_size: pictures that are computed together in `stream`. Memory grows with it; OpenVINO computes at most
+            eight at once, and fewer than that are as much work for it as a whole batch of them.
+        cache_dir: where the prepared engine is stored for other processes; None: nowhere.
+
+    Attributes:
+        network: the network, in evaluation mode.
+        record: of the run.
+        notes: what the user should know about the engine.
+
+    Raises:
+        ConfigError: an unknown device, one that there is not, or a batch size below 1.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        record: RunRecord,
+        *,
+        engine: Literal["auto"] | EngineName = "auto",
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        batch_size: int = 32,
+        cache_dir: Path | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"--batch-size must be at least 1, but got {batch_size}.")
+        self.device = find_device(device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
+        self.record = record
+        self.notes: tuple[str, ...] = ()
+        self.batch_size = batch_size
+        self._asked, self._cache_dir, self._own_pictures = engine, cache_dir, tuple[Path, ...]()
+        self._opened: Opened | None = None
+
+    @classmethod
+    def open(
+        cls,
+        run: Path,
+        *,
+        engine: Literal["auto"] | EngineName = "auto",
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        batch_size: int = 32,
+        cache: bool = True,
+        cache_dir: Path | None = None,
+    ) -> Self:
+        """Read a finished run's network.
+
+        Args:
+            run: the run directory.
+            engine: see the class.
+            device: see the class.
+            batch_size: see the class.
+            cache: store the prepared engine.
+            cache_dir: where; None: `UNFREEZE_CACHE_DIR`, else the user's cache directory.
+
+        Raises:
+            RunError: the directory is missing, unfinished, or not readable as a run.
+            ConfigError: see the class.
+        """
+        record = read_finished(run)
+        network = rebuild(read_json(run / "model.json", ModelRecord), run / "model.safetensors")
+        stored = _place(cache_dir) if cache else None
+        opened = cls(network, record, engine=engine, device=device, batch_size=batch_size, cache_dir=stored)
+        opened._own_pictures = tuple(sorted((run / EVIDENCE).glob("*.jpg")))[:N_OF_THE_RUN]
+        return opened
+
+    @property
+    def model_record(self) -> ModelRecord:
+        """All about the network but its weights."""
+        return self.network.record
+
+    @property
+    def engine_name(self) -> EngineName:
+        """What computes now."""
+        return "eager" if self._opened is None else self._opened.engine.name
+
+    def prepare(self, data: bytes | Path, *, name: str = "the picture") -> Tensor:
+        """Return a picture as the network is given it, by the conversion that training used.
+
+        Args:
+            data: the bytes of a picture file, or where it is.
+            name: what an error calls the picture, where bytes are given.
+
+        Returns:
+            uint8 (3, height, width).
+
+        Raises:
+            ImageError: it cannot be read, with the reason.
+        """
+        spec = self.network.spec
+        views = read_views(data, spec) if isinstance(data, Path) else decode_views(data, spec, name=name)
+        return views.squeeze(0)
+
+    def predict(self, pictures: Sequence[Tensor], *, files: Sequence[str] | None = None) -> list[Prediction]:
+        """Predict pictures that are in memory.
+
+        Args:
+            pictures: uint8 (3, height, width) each, as `prepare` returns them; any number.
+            files: (n,) what they are called in the answer; None: nothing.
+        """
+        names = [""] * len(pictures) if files is None else list(files)
+        if not pictures:
+            return []
+        images = torch.stack(list(pictures))
+        engine = self._engine(images, n_images=len(images))
+        parts = (images[i : i + self.batch_size] for i in range(0, len(images), self.batch_size))
+        outputs = torch.cat([found for (found,) in engine.run(parts)])
+        return interpret_outputs(outputs, self.model_record, files=names)
+
+    def stream(self, files: Iterable[Path]) -> Iterator[Prediction]:
+        """Predict picture files one after another, in the order given, while the next are decoded on all cores.
+
+        A few batches are in memory at a time, however many files there are. A file that cannot be read comes out with
+        its `error`, in its place. Closing or dropping the iterator stops the threads.
+        """
+        remaining = iter(files)
+        first = list(islice(remaining, LEAST_PICTURES))
+        n_images = len(first) if len(first) < LEAST_PICTURES else None
+        decoded: deque[_Chunk] = deque()
+
+        def batches() -> Generator[Tensor]:
+            with closing(prefetch(self._read, _chunks(chain(first, remaining), self.batch_size))) as read:
+                for paths, views in read:
+                    decoded.append((paths, views))
+                    readable = [view for view in views if isinstance(view, Tensor)]
+                    if readable:
+                        yield torch.stack(readable)
+
+        with closing(batches()) as images:
+            start = next(images, None)
+            if start is not None:
+                engine = self._engine(start, n_images=n_images)
+                for (outputs,) in engine.run(chain((start,), images)):
+                    yield from self._told(decoded, outputs)
+        for paths, views in decoded:  # behind the last one that could be read
+            yield from _unreadable(paths, views)
+
+    def warm_up(self) -> None:
+        """Open the engine now, checked on pictures that the run keeps; without any, the first pictures open it."""
+        found = [view for path in self._own_pictures if isinstance(view := self._read(path), Tensor)]
+        if found and self._opened is None:
+            self._open(torch.stack(found), n_images=None)
+
+    def explain(self, pictures: Sequence[Tensor], outputs: Sequence[int]) -> HeatMaps:
+        """Return a heat map of each picture for one output of the network; see `Explainer.explain`.
+
+        Args:
+            pictures: uint8 (3, height, width) each; about as many as a training step takes, at most.
+            outputs: for each the number of the class, label or target that is explained.
+        """
+        return self._explainer.explain(torch.stack(list(pictures)), outputs)
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer(self.network, signed=self.model_record.task == "regression")
+
+    def _engine(self, images: Tensor, *, n_images: int | None) -> Engine:
+        """Return what computes these pictures, and the others of which they are the first."""
+        opened = self._opened or self._open(images, n_images=n_images)
+        if opened.engine.name != "eager" or self.device.type != "cpu":
+            return opened.engine
+        # Batches are filled up, so that smaller ones are not computed as large ones.
+        return EagerEngine(self.network, device=self.device, batch_size=min(self.batch_size, len(images)))
+
+    def _open(self, images: Tensor, *, n_images: int | None) -> Opened:
+        opened = open_network(
+            self.network,
+            images,
+            device=self.device,
+            engine=self._asked,
+            batch_size=self.batch_size,
+            n_images=n_images,
+            cache_dir=self._cache_dir,
+        )
+        if n_images is None or n_images >= LEAST_PICTURES or self._asked != "auto":  # it is as good for any others
+            self._opened = opened
+            self.notes = (*self.notes, *opened.notes)
+        return opened
+
+    def _read(self, path: Path) -> Tensor | str:
+        try:
+            return self.prepare(path)
+        except (ImageError, OSError) as error:
+            return str(error)
+
+    def _told(self, decoded: deque[_Chunk], outputs: Tensor) -> Iterator[Prediction]:
+        """Yield what is known once the outputs of one more batch are: chunks without a readable picture had none."""
+        while True:
+            paths, views = decoded.popleft()
+            if any(isinstance(view, Tensor) for view in views):
+                break
+            yield from _unreadable(paths, views)
+        files = [str(path) for path, view in zip(paths, views, strict=True) if isinstance(view, Tensor)]
+        answers = iter(interpret_outputs(outputs, self.model_record, files=files))
+        for path, view in zip(paths, views, strict=True):
+            yield Prediction(file=str(path), error=view) if isinstance(view, str) else next(answers)
+
+
+_Chunk = tuple[Sequence[Path], list[Tensor | str]]  # files, and for each its view or why there is none
+
+
+def _unreadable(paths: Sequence[Path], views: Sequence[Tensor | str]) -> Iterator[Prediction]:
+    for path, view in zip(paths, views, strict=True):
+        assert isinstance(view, str), "a view that was not computed"
+        yield Prediction(file=str(path), error=view)
+
+
+def _chunks(paths: Iterable[Path], n: int) -> Iterator[list[Path]]:
+    remaining = iter(paths)
+    while chunk := list(islice(remaining, n)):
+        yield chunk
+
+
+def _place(cache_dir: Path | None) -> Path | None:
+    """Return where engines are stored; None where there is no place and none was asked for."""
+    try:
+        return cache_directory(cache_dir)
+    except CacheError:
+        if cache_dir is not None:
+            raise
+        return None
