@@ -19,6 +19,7 @@ from .evaluation import Prediction
 from .freezing import apply_plan, param_groups
 from .layers import Layers
 from .plans import Phase, Plan, strategies
+from .teaching import teach
 from .version import __version__
 
 __all__ = [
@@ -51,5 +52,6 @@ __all__ = [
     "param_groups",
     "plan_for",
     "strategies",
+    "teach",
     "train",
 ]

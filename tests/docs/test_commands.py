@@ -15,7 +15,7 @@ from unfreeze.records import TrainOptions
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
 COMMANDS = [name for name in build_app() if not name.startswith("-")]
-LATER = ("export", "teach")
+LATER = ("export",)
 
 
 def section(command: str) -> str:

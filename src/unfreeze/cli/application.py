@@ -14,6 +14,7 @@ from unfreeze.cli.plan import plan_command
 from unfreeze.cli.predict import predict_command
 from unfreeze.cli.report import report_command
 from unfreeze.cli.serve import serve_command
+from unfreeze.cli.teach import teach_command
 from unfreeze.cli.train import train_command
 
 __all__ = ["build_app"]
@@ -32,6 +33,7 @@ COMMANDS = {
         predict_command,
         evaluate_command,
         serve_command,
+        teach_command,
     ),
     LOOKING: (models_command, layers_command, plan_command),
     KEEPING: (cache_command,),

@@ -22,6 +22,7 @@ REASONS = {
     401: "The token is missing or wrong.",
     403: "Another web page sent this.",
     408: "The upload took too long.",
+    409: "Something else must come first.",
     413: "Too many bytes, files or pixels.",
     415: "Not a form.",
     421: "The service does not go by this name.",

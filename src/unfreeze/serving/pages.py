@@ -12,7 +12,7 @@ from starlette.routing import Route
 from unfreeze.reporting.rendering import house_style
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -30,15 +30,16 @@ def page_addresses(folder: Path = PAGE) -> frozenset[str]:
     return frozenset({HOUSE_STYLE, *(_address(path) for path in folder.iterdir() if path.suffix in MEDIA_TYPES)})
 
 
-def add_page(app: FastAPI, folder: Path = PAGE) -> None:
+def add_page(app: FastAPI, folder: Path = PAGE, *, shared: Iterable[Path] = ()) -> None:
     """Let an application answer with a page and its files, and with the colours that reports have, as /house.css.
 
     Args:
         app: the application.
         folder: index.html and the files that it names.
+        shared: files of other pages that it names too.
     """
     _add(app, HOUSE_STYLE, house_style().encode(), MEDIA_TYPES[".css"])
-    for path in sorted(folder.iterdir()):
+    for path in sorted((*folder.iterdir(), *shared)):
         if path.suffix in MEDIA_TYPES:
             _add(app, _address(path), path.read_bytes(), MEDIA_TYPES[path.suffix])
 

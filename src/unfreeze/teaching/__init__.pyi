@@ -2,6 +2,7 @@ from .album import Added, Album, Snapshot
 from .fitting import Judgement, LinearHead
 from .folder import ClassFolders
 from .lesson import Lesson, NothingLearnedError, State, Taught, Work
+from .running import teach
 from .saving import Saving
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "State",
     "Taught",
     "Work",
+    "teach",
 ]
