@@ -63,10 +63,6 @@ class Snapshot:
         found = Counter(class_of(file) for file in self.fingerprints)
         return {name: found[name] for name in self.classes}
 
-    def files_of(self, class_name: str) -> tuple[str, ...]:
-        """Return the readable pictures of a class."""
-        return tuple(file for file in self.fingerprints if class_of(file) == class_name)
-
 
 def dataset_of(folders: ClassFolders, snapshot: Snapshot, classes: Sequence[str]) -> Dataset:
     """Return the pictures of some classes as a data set; frames of one recording are a group."""
@@ -217,6 +213,16 @@ class Album:
             self.folders.remove_class(name)
             self._classes = tuple(each for each in self._classes if each != name)
             self._known = {file: known for file, known in self._known.items() if class_of(file) != name}
+
+    def newest_first(self, class_name: str) -> tuple[Fingerprint, ...]:
+        """Return the readable pictures of a class, those whose files are the newest first."""
+        with self._lock:
+            found = [
+                (0 if state is None else -state.mtime_ns, file, fingerprint)
+                for file, (state, fingerprint) in self._known.items()
+                if fingerprint.error is None and class_of(file) == class_name
+            ]
+        return tuple(fingerprint for *_, fingerprint in sorted(found, key=lambda each: each[:2]))
 
     def payload(self, file: str) -> bytes:
         """Return the bytes of a picture's file.

@@ -13,6 +13,7 @@ from unfreeze.teaching.fitting import Judgement
 from unfreeze.teaching.names import is_recorded
 
 if TYPE_CHECKING:
+    from unfreeze.data import Fingerprint
     from unfreeze.records import Interval
     from unfreeze.serving import Limits
     from unfreeze.teaching.album import Added, Snapshot
@@ -203,12 +204,12 @@ def additions_answer(pictures: Sequence[Added]) -> AdditionsAnswer:
     )
 
 
-def pictures_answer(snapshot: Snapshot, class_name: str) -> PicturesAnswer:
+def pictures_answer(pictures: Sequence[Fingerprint]) -> PicturesAnswer:
     """Return what is answered for the pictures of a class."""
     return PicturesAnswer(
         pictures=[
-            PictureOfClass(file=file, version=snapshot.fingerprints[file].sha256[:16], recorded=is_recorded(file))
-            for file in snapshot.files_of(class_name)
+            PictureOfClass(file=each.file, version=each.sha256[:16], recorded=is_recorded(each.file))
+            for each in pictures
         ]
     )
 

@@ -128,7 +128,7 @@ def _add_looking(routes: _Routes, lesson: Lesson, limits: Limits) -> None:
 
     @routes.add("GET", "/teach/pictures", "List the pictures of a class", errors=(421, 422), answer=PicturesAnswer)
     def pictures(name: ClassName) -> Response:
-        return _json(pictures_answer(lesson.album.snapshot(), name))
+        return _json(pictures_answer(lesson.album.newest_first(name)))
 
     @routes.add(
         "GET", "/teach/thumbnail", "Show a picture, small", errors=(421, 422), more={200: _content("A JPEG.", JPEG)}

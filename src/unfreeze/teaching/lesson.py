@@ -96,12 +96,11 @@ class State:
     @property
     def is_settled(self) -> bool:
         """Whether everything has been learned that can be, and nothing is under way."""
-        is_taught = self.taught is not None and self.taught.version == self.snapshot.version
-        return self.work.doing == "resting" and (is_taught or self.failure is not None or not self._learnable)
-
-    @property
-    def _learnable(self) -> tuple[str, ...]:
-        return learnable(self.snapshot.counts)
+        if self.work.doing != "resting":
+            return False
+        if self.taught is not None:
+            return self.taught.version == self.snapshot.version or self.failure is not None
+        return self.failure is not None or not learnable(self.snapshot.counts)
 
 
 class Lesson:

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from unfreeze.errors import ConfigError, DataError
 from unfreeze.teaching.album import Album, dataset_of
 from unfreeze.teaching.folder import ClassFolders
-
-MakePicture = Callable[..., np.ndarray]
-
-
-@pytest.fixture
-def encode(make_picture: MakePicture) -> Callable[..., bytes]:
-    """`encode(label, seed=0, form="PNG")` → the bytes of a picture's file."""
-
-    def made(label: int, *, seed: int = 0, form: str = "PNG") -> bytes:
-        file = io.BytesIO()
-        Image.fromarray(make_picture(label, seed=seed)).save(file, form)
-        return file.getvalue()
-
-    return made
 
 
 @pytest.fixture

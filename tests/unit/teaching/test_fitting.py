@@ -88,7 +88,8 @@ def test_frames_of_a_recording_are_held_out_together() -> None:
     vectors, targets, groups = frames_of_recordings(20, 10)
     alone = judged(cross_validate(vectors, dataset_of(targets), ()))
     together = judged(cross_validate(vectors, dataset_of(targets, groups), ()))
-    assert alone.accuracy.value == 1.0, "a frame is recognised by its neighbour"
+    assert alone.accuracy.value is not None
+    assert alone.accuracy.value > 0.9, "a frame is recognised by its neighbour"
     assert together.accuracy.value is not None
     assert together.accuracy.value < 0.8, "nothing was learned but backgrounds"
     assert together.n_units == 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,15 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import unfreeze as uf
 from unfreeze.errors import ConfigError
 from unfreeze.records import TrainOptions
 from unfreeze.teaching import Judgement, Lesson, NothingLearnedError, State
 
-MakePicture = Callable[..., np.ndarray]
-GIVEN = frozenset({"model", "pretrained", "size", "engine", "cache_dir"})
 SECONDS = 60
 
 
@@ -45,30 +41,10 @@ def saved(lesson: Lesson) -> State:
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> TrainOptions:
-    """Settings of a tiny network, with a cache of its own."""
-    return TrainOptions(
-        model="test_resnet", pretrained=False, size=32, engine="eager", cache_dir=str(tmp_path / "cache")
-    )
-
-
-@pytest.fixture
-def encode(make_picture: MakePicture) -> Callable[..., bytes]:
-    """`encode(label, seed)` → the bytes of a picture's file."""
-
-    def made(label: int, seed: int) -> bytes:
-        file = io.BytesIO()
-        Image.fromarray(make_picture(label, seed=seed)).save(file, "PNG")
-        return file.getvalue()
-
-    return made
-
-
-@pytest.fixture
-def lesson(tmp_path: Path, options: TrainOptions) -> Iterator[Lesson]:
-    """A lesson in an empty folder."""
-    with Lesson(tmp_path / "lesson", options, given=GIVEN) as found:
-        yield found
+def begun(lesson: Lesson) -> Iterator[Lesson]:
+    """A lesson in an empty folder that has begun."""
+    with lesson:
+        yield lesson
 
 
 def teach(lesson: Lesson, encode: Callable[..., bytes], n: int, *, names: tuple[str, ...] = ("cup", "pen")) -> State:
@@ -82,57 +58,57 @@ def teach(lesson: Lesson, encode: Callable[..., bytes], n: int, *, names: tuple[
     return settled(lesson)
 
 
-def test_an_empty_lesson_says_what_is_missing(lesson: Lesson) -> None:
-    assert settled(lesson).missing == ("Add two classes, and pictures of each.",)
+def test_an_empty_lesson_says_what_is_missing(begun: Lesson) -> None:
+    assert settled(begun).missing == ("Add two classes, and pictures of each.",)
     with pytest.raises(NothingLearnedError, match="Nothing has been learned yet"):
-        lesson.predict([("a", b"")])
+        begun.predict([("a", b"")])
     with pytest.raises(NothingLearnedError, match="nothing to save"):
-        lesson.save()
+        begun.save()
 
 
 @pytest.mark.slow
-def test_pictures_are_learned_judged_and_recognised(lesson: Lesson, encode: Callable[..., bytes]) -> None:
-    state = teach(lesson, encode, 12)
+def test_pictures_are_learned_judged_and_recognised(begun: Lesson, encode: Callable[..., bytes]) -> None:
+    state = teach(begun, encode, 12)
     assert state.taught is not None
     assert state.taught.head.classes == ("cup", "pen")
     assert isinstance(state.taught.judgement, Judgement)
     assert state.taught.judgement.accuracy.value is not None
     assert state.taught.judgement.accuracy.value > 0.8
-    good, broken = lesson.predict([("new.png", encode(1, 99)), ("broken.png", b"no picture")])
+    good, broken = begun.predict([("new.png", encode(1, 99)), ("broken.png", b"no picture")])
     assert good.prediction == "pen"
     assert sum(good.scores.values()) == pytest.approx(1.0, abs=1e-5)
     assert broken.error is not None
 
 
 @pytest.mark.slow
-def test_a_class_joins_when_it_has_pictures_enough(lesson: Lesson, encode: Callable[..., bytes]) -> None:
-    teach(lesson, encode, 6)
-    lesson.album.add_class("key")
-    lesson.album.add("key", [("a", encode(2, 0))])
-    lesson.changed()
-    state = settled(lesson)
+def test_a_class_joins_when_it_has_pictures_enough(begun: Lesson, encode: Callable[..., bytes]) -> None:
+    teach(begun, encode, 6)
+    begun.album.add_class("key")
+    begun.album.add("key", [("a", encode(2, 0))])
+    begun.changed()
+    state = settled(begun)
     assert state.taught is not None
     assert state.taught.head.classes == ("cup", "pen")
     assert any("it has 1" in sentence for sentence in state.missing)
     with pytest.raises(NothingLearnedError, match="key"):
-        lesson.save()
-    state = teach(lesson, encode, 6, names=("cup", "pen", "key"))
+        begun.save()
+    state = teach(begun, encode, 6, names=("cup", "pen", "key"))
     assert state.taught is not None
     assert state.taught.head.classes == ("cup", "key", "pen")
-    lesson.album.remove_class("key")
-    lesson.album.remove_class("pen")
-    lesson.changed()
-    state = settled(lesson)
+    begun.album.remove_class("key")
+    begun.album.remove_class("pen")
+    begun.changed()
+    state = settled(begun)
     assert state.taught is None
 
 
 @pytest.mark.slow
 def test_the_head_depends_on_the_pictures_and_not_on_their_order(
-    lesson: Lesson, tmp_path: Path, options: TrainOptions, encode: Callable[..., bytes]
+    begun: Lesson, tmp_path: Path, options: TrainOptions, given: frozenset[str], encode: Callable[..., bytes]
 ) -> None:
-    first = teach(lesson, encode, 8).taught
-    lesson.close()
-    with Lesson(tmp_path / "lesson", options, given=GIVEN) as again:
+    first = teach(begun, encode, 8).taught
+    begun.close()
+    with Lesson(tmp_path / "lesson", options, given=given) as again:
         again.changed()
         second = settled(again).taught
     assert first is not None
@@ -143,13 +119,13 @@ def test_the_head_depends_on_the_pictures_and_not_on_their_order(
 
 @pytest.mark.slow
 def test_what_was_computed_is_found_when_the_folder_is_opened_again(
-    lesson: Lesson, tmp_path: Path, options: TrainOptions, encode: Callable[..., bytes]
+    begun: Lesson, tmp_path: Path, options: TrainOptions, given: frozenset[str], encode: Callable[..., bytes]
 ) -> None:
-    teach(lesson, encode, 8)
-    lesson.close()
+    teach(begun, encode, 8)
+    begun.close()
     computed: list[int] = []
-    again = Lesson(tmp_path / "lesson", options, given=GIVEN)
-    again._computed = lambda n, total: computed.append(n)  # type: ignore[method-assign]
+    again = Lesson(tmp_path / "lesson", options, given=given)
+    again._computed = lambda n, _total: computed.append(n)  # type: ignore[method-assign]
     with again:
         assert settled(again).taught is not None
     assert computed == []
@@ -157,11 +133,11 @@ def test_what_was_computed_is_found_when_the_folder_is_opened_again(
 
 @pytest.mark.slow
 def test_a_saved_lesson_is_a_complete_run_whose_frozen_layers_were_known(
-    lesson: Lesson, tmp_path: Path, encode: Callable[..., bytes]
+    begun: Lesson, tmp_path: Path, encode: Callable[..., bytes]
 ) -> None:
-    teach(lesson, encode, 20)
-    lesson.save(tmp_path / "run")
-    saving = saved(lesson).saving
+    teach(begun, encode, 20)
+    begun.save(tmp_path / "run")
+    saving = saved(begun).saving
     assert saving is not None
     assert saving.error is None
     assert saving.run == tmp_path / "run"
@@ -177,20 +153,20 @@ def test_a_saved_lesson_is_a_complete_run_whose_frozen_layers_were_known(
 
 @pytest.mark.slow
 def test_recordings_stay_on_one_side_of_a_saved_runs_split(
-    lesson: Lesson, tmp_path: Path, encode: Callable[..., bytes]
+    begun: Lesson, tmp_path: Path, encode: Callable[..., bytes]
 ) -> None:
     for label, name in enumerate(("cup", "pen")):
-        lesson.album.add_class(name)
+        begun.album.add_class(name)
         for recording in range(6):
             frames = [(f"{seed}", encode(label, 100 * recording + seed)) for seed in range(4)]
-            lesson.album.add(name, frames, recording=f"{label}{recording}abcdef")
-    lesson.changed()
-    state = settled(lesson)
+            begun.album.add(name, frames, recording=f"{label}{recording}abcdef")
+    begun.changed()
+    state = settled(begun)
     assert state.taught is not None
     assert isinstance(state.taught.judgement, Judgement)
     assert state.taught.judgement.n_units == 12
-    lesson.save(tmp_path / "run")
-    assert saved(lesson).saving is not None
+    begun.save(tmp_path / "run")
+    assert saved(begun).saving is not None
     split = uf.load(tmp_path / "run").record.split
     sides: dict[str, set[str]] = {}
     for side, files in split.items():
@@ -202,36 +178,36 @@ def test_recordings_stay_on_one_side_of_a_saved_runs_split(
 
 @pytest.mark.slow
 def test_a_run_that_cannot_be_saved_says_why_and_can_be_asked_for_again(
-    lesson: Lesson, tmp_path: Path, encode: Callable[..., bytes]
+    begun: Lesson, tmp_path: Path, encode: Callable[..., bytes]
 ) -> None:
-    teach(lesson, encode, 8)
+    teach(begun, encode, 8)
     (tmp_path / "file").write_text("in the way")
-    lesson.save(tmp_path / "file")
+    begun.save(tmp_path / "file")
     with pytest.raises(ConfigError, match="being saved already"):
-        lesson.save(tmp_path / "run")
-    saving = saved(lesson).saving
+        begun.save(tmp_path / "run")
+    saving = saved(begun).saving
     assert saving is not None
     assert saving.status == "failed"
     assert saving.error is not None
     assert "is a file" in saving.error
-    lesson.save(tmp_path / "run")
-    saving = saved(lesson).saving
+    begun.save(tmp_path / "run")
+    saving = saved(begun).saving
     assert saving is not None
     assert saving.status == "done"
 
 
 @pytest.mark.slow
 def test_files_that_others_change_are_learned_when_the_folder_is_read_anew(
-    lesson: Lesson, encode: Callable[..., bytes]
+    begun: Lesson, encode: Callable[..., bytes]
 ) -> None:
-    teach(lesson, encode, 8)
-    root = lesson.album.folders.root
+    teach(begun, encode, 8)
+    root = begun.album.folders.root
     for path in list((root / "pen").iterdir())[:2]:
         path.unlink()
     (root / "cup" / "by-hand.png").write_bytes(encode(0, 77))
-    lesson.rescan()
+    begun.rescan()
     threading.Event().wait(0.3)
-    state = settled(lesson)
+    state = settled(begun)
     assert state.snapshot.counts == {"cup": 9, "pen": 6}
     assert state.taught is not None
     assert len(state.taught.files) == 15
@@ -239,34 +215,34 @@ def test_files_that_others_change_are_learned_when_the_folder_is_read_anew(
 
 @pytest.mark.slow
 def test_a_picture_that_vanishes_before_it_is_computed_does_not_end_the_lesson(
-    lesson: Lesson, encode: Callable[..., bytes]
+    begun: Lesson, encode: Callable[..., bytes]
 ) -> None:
-    teach(lesson, encode, 6)
-    (added,) = lesson.album.add("cup", [("new", encode(0, 50))])
+    teach(begun, encode, 6)
+    (added,) = begun.album.add("cup", [("new", encode(0, 50))])
     assert added.file is not None
-    (lesson.album.folders.root / added.file).unlink()
-    lesson.changed()
-    state = settled(lesson)
+    (begun.album.folders.root / added.file).unlink()
+    begun.changed()
+    state = settled(begun)
     assert state.failure is None
     assert state.snapshot.counts == {"cup": 6, "pen": 6}
 
 
 @pytest.mark.slow
-def test_pictures_that_come_while_it_learns_are_learned_too(lesson: Lesson, encode: Callable[..., bytes]) -> None:
-    teach(lesson, encode, 6)
+def test_pictures_that_come_while_it_learns_are_learned_too(begun: Lesson, encode: Callable[..., bytes]) -> None:
+    teach(begun, encode, 6)
 
     def add(label: int, name: str) -> None:
         for seed in range(20, 40):
-            lesson.album.add(name, [("a", encode(label, seed))])
-            lesson.changed()
-            lesson.predict([("b", encode(label, seed))])
+            begun.album.add(name, [("a", encode(label, seed))])
+            begun.changed()
+            begun.predict([("b", encode(label, seed))])
 
     tabs = [threading.Thread(target=add, args=each) for each in ((0, "cup"), (1, "pen"), (0, "cup"))]
     for tab in tabs:
         tab.start()
     for tab in tabs:
         tab.join()
-    state = settled(lesson)
+    state = settled(begun)
     assert state.snapshot.counts == {"cup": 26, "pen": 26}
     assert state.taught is not None
     assert len(state.taught.files) == 52

@@ -1,0 +1,53 @@
+"""What the OpenAPI document of a lesson tells is what its service does: schemathesis looks for anything else."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from PIL import Image
+from support.services import served
+
+from unfreeze.records import TrainOptions
+from unfreeze.serving import Limits
+from unfreeze.teaching import Lesson
+from unfreeze.teaching.application import create_app
+
+TOKEN = "correct-horse-battery-staple"
+
+
+def pictures() -> st.SearchStrategy[bytes]:
+    """Files that the document's `format: binary` stands for: no schema can say that they must be pictures."""
+
+    def png(size: tuple[int, int]) -> bytes:
+        content = io.BytesIO()
+        Image.new("RGB", size, (200, 60, 60)).save(content, "PNG")
+        return content.getvalue()
+
+    return st.tuples(st.integers(1, 64), st.integers(1, 64)).map(png)
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.BaseSchema]:
+    root: Path = tmp_path_factory.mktemp("lesson")
+    schemathesis.openapi.format("binary", pictures())
+    options = TrainOptions(model="test_resnet", pretrained=False, size=32, engine="eager", cache=False)
+    lesson = Lesson(root, options, given=frozenset({"model", "pretrained", "size", "engine", "cache"}))
+    with served(create_app(lesson, limits=Limits(), token=TOKEN)) as url:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        yield schemathesis.openapi.from_url(f"{url}/openapi.json", headers=headers)
+
+
+schema = schemathesis.pytest.from_fixture("documented")
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_request_finds_an_answer_that_the_document_does_not_tell_of(case: schemathesis.Case) -> None:
+    case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
