@@ -74,7 +74,6 @@ class FrozenFeatures:
         self._split = _divided(network, self._device, architecture)
         self._options, self.spec, self.n_features = options, network.spec, _layer(network).in_features
         self._cache = ActivationCache(options.cache_dir) if options.cache else None
-        # One picture at a time: the engine's requests are for several, and would be filled up.
         self._eager = EagerEngine(self._split.prefix, device=self._device.torch_device, batch_size=1)
         self._engine: Engine | None = None
         (self._engine_name, *_) = possible_engines(options.engine, device=self._device.torch_device, n_images=1)
@@ -115,7 +114,7 @@ class FrozenFeatures:
 
     def of_view(self, view: Tensor) -> Tensor:
         """Return the vector of one picture's view, uint8 (3, height, width) of the spec's size, as (n_features,)."""
-        (tensors,) = self._eager.run([view[None]])
+        (tensors,) = (self._engine or self._eager).run([view[None]])
         vector: Tensor = self._at_head(self._named(tensors))[0]
         return vector
 
@@ -169,18 +168,23 @@ class FrozenFeatures:
     def _opened(self, pictures: Tensor) -> Engine:
         """Open the engine once, checked on real pictures."""
         if self._engine is None:
+            # OpenVINO computes a fixed number at once, and fills up what is missing: pictures come one by one.
+            singly = self._engine_name == "openvino"
             opened = open_engine(
                 self._split.prefix,
                 pictures,
                 engine=self._options.engine,
-                batch_size=BATCH_SIZE,
+                batch_size=1 if singly else BATCH_SIZE,
                 device=self._device.torch_device,
                 n_images=1,
                 cache_dir=None if self._cache is None else self._cache.directory,
                 key=engine_key([(self._split.graph_hash, self._split.weights_hash)], pictures),
             )
             self.notes.update(dict.fromkeys(opened.notes))
-            self._engine, self._engine_name = opened.engine, opened.engine.name
+            self._engine_name = opened.engine.name
+            self._engine = opened.engine
+            if singly and opened.engine.name == "eager":
+                self._engine = EagerEngine(self._split.prefix, device=self._device.torch_device, batch_size=BATCH_SIZE)
         return self._engine
 
     def _remember(self, spec: InputSpec, pictures: Sequence[Fingerprint], arrays: Arrays) -> None:
