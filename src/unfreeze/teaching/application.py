@@ -13,8 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
 
-from unfreeze.errors import UnfreezeError
+from unfreeze.errors import DataError, UnfreezeError
 from unfreeze.serving import Limits, Refusal
 from unfreeze.serving.access import OPEN_PATHS
 from unfreeze.serving.admitting import Admission
@@ -108,7 +109,7 @@ class _Routes:
             methods=[method],
             summary=summary,
             response_model=answer,
-            response_class=Response,
+            response_class=Response if answer is None else JSONResponse,
             responses=error_answers(*errors, *self._always) | (more or {}),
             openapi_extra=body,
             dependencies=self._dependencies,
@@ -146,7 +147,10 @@ def _add_looking(routes: _Routes, lesson: Lesson, limits: Limits) -> None:
         saving = lesson.state().saving
         if saving is None or saving.run is None:
             raise NothingLearnedError("No run has been saved yet.")
-        content = (saving.run / "report.html").read_bytes()
+        try:
+            content = (saving.run / "report.html").read_bytes()
+        except OSError as error:
+            raise DataError(f'The report in "{saving.run}" cannot be read: {error.strerror}.') from None
         headers = {"Content-Disposition": 'attachment; filename="report.html"'}
         return Response(content, media_type="text/html", headers=headers)
 

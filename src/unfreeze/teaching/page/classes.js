@@ -12,6 +12,8 @@ const N_SHOWN = 12;
 
 const url = (path, values) => `${path}?${new URLSearchParams(values)}`;
 
+const fileOf = (item) => item?.querySelector("img")?.dataset.file;
+
 export function classCards({ camera, changed, limits }) {
   const cards = new Map();
   const inTurn = queue(2);
@@ -49,10 +51,9 @@ export function classCards({ camera, changed, limits }) {
     }
     if (previous) hideCamera();
     filming = card;
-    card.card.append(at("camera"));
-    const place = at("camera").querySelector("video");
-    if (!place) at("camera").prepend(camera.video);
+    card.head.after(at("camera")); // above the pictures, so that it stays where it is while they become more
     at("camera").hidden = false;
+    camera.showIn(at("camera"));
     at("camera-note").textContent = "Every hold is one recording. Record each class at least twice, from different sides: one recording is held out to judge the others by.";
     at("record").focus();
     return undefined;
@@ -172,10 +173,10 @@ export function classCards({ camera, changed, limits }) {
     for (const [button, what] of [[choose, "Add pictures to"], [filmButton, "Record by camera for"], [rename, "Rename"], [drop, "Remove"]])
       button.setAttribute("aria-label", `${what} ${name}`);
     const noteLine = element("p", { class: "note", role: "status" });
-    const box = element("article", { class: "class", "aria-label": name }, element("div", { class: "head" }, title, element("span", {}, rename, drop)),
-      count, few, details, element("div", { class: "row" }, choose, filmButton, files), noteLine);
+    const head = element("div", { class: "head" }, title, element("span", {}, rename, drop));
+    const box = element("article", { class: "class", "aria-label": name }, head, count, few, details, element("div", { class: "row" }, choose, filmButton, files), noteLine);
     box.dataset.name = name;
-    const card = { name, card: box, title, count, few, all, details, note: noteLine, film: filmButton, choose, more: rename, n_pictures: null, listed: null, lost: () => hideCamera() };
+    const card = { name, card: box, head, title, count, few, all, details, note: noteLine, film: filmButton, choose, more: rename, n_pictures: null, listed: null, lost: () => hideCamera() };
     choose.addEventListener("click", () => files.click());
     files.addEventListener("change", () => { upload(name, [...files.files]); files.value = ""; });
     filmButton.addEventListener("click", () => film(card));
@@ -213,7 +214,9 @@ export function classCards({ camera, changed, limits }) {
       item.append(button);
       return item;
     });
+    const focused = fileOf(document.activeElement?.closest?.("li"));
     card.all.replaceChildren(...items);
+    if (focused) items.find((item) => fileOf(item) === focused)?.querySelector("button").focus();
   }
 
   function show(state) {

@@ -26,7 +26,10 @@ export function showFigures(state) {
   const key = JSON.stringify(taught);
   if (key !== shown) {
     shown = key;
+    const isOpen = at("figures").querySelector("details")?.open;
     at("figures").replaceChildren(...(taught ? figures(taught) : []));
+    const details = at("figures").querySelector("details");
+    if (isOpen && details) details.open = true;
   }
 }
 

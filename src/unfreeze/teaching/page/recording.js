@@ -22,7 +22,10 @@ export function setUpCamera() {
     } catch (error) {
       throw new Error(error.name === "NotFoundError" ? "No camera was found." : "The camera cannot be used: the browser does not allow it.");
     }
-    if (user && user !== next) user.lost();
+    if (user && user !== next) {
+      stopRecording();
+      user.lost();
+    }
     user = next;
     video.srcObject = stream;
     await video.play();
@@ -35,6 +38,12 @@ export function setUpCamera() {
     for (const track of stream?.getTracks() ?? []) track.stop();
     stream = null;
     video.srcObject = null;
+  }
+
+  // Puts the picture into a place of the page; a video that is moved stands still until it is told to go on.
+  function showIn(place, insert = (element) => place.prepend(element)) {
+    insert(video);
+    if (video.srcObject) video.play().catch(() => {});
   }
 
   function frame() {
@@ -61,7 +70,7 @@ export function setUpCamera() {
   }
 
   addEventListener("pagehide", () => { if (user) close(user); });
-  return { open, close, frame, startRecording, stopRecording, video };
+  return { open, close, frame, showIn, startRecording, stopRecording };
 }
 
 // Lets a button record while it is held, by pointer or by key; `take` is given each frame and the recording's name.

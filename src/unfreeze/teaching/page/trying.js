@@ -13,18 +13,19 @@ export function setUpTrying({ camera, isReady }) {
   const watcher = { lost: () => stopWatching(false) };
   let watching = false;
 
-  async function predict(file, { quietly = false } = {}) {
+  async function predict(file, how) {
     try {
       const { predictions: [answer] } = await askJson("/teach/predict", form("files", file));
       if (answer.error) problem(answer.error.message);
-      else show(answer, quietly);
+      else show(answer, how);
     } catch (error) {
       problem(error.message);
     }
   }
 
-  function show(answer, quietly) {
-    const bars = Object.entries(answer.scores).sort(quietly ? ([a], [b]) => a.localeCompare(b) : ([, a], [, b]) => b - a).map(([name, score]) => {
+  function show(answer, { live = false, spoken = !live } = {}) {
+    const order = live ? ([a], [b]) => a.localeCompare(b) : ([, a], [, b]) => b - a; // bars that move must not change places
+    const bars = Object.entries(answer.scores).sort(order).map(([name, score]) => {
       const fill = element("span", { class: "fill" });
       fill.style.width = `${100 * score}%`;
       const look = `bar${name === answer.prediction ? " chosen" : ""}`;
@@ -32,7 +33,7 @@ export function setUpTrying({ camera, isReady }) {
         element("span", { class: "track", "aria-hidden": "true" }, fill), element("span", { class: "score" }, percent(score))));
     });
     at("answer").replaceChildren(element("p", { class: "verdict" }, answer.prediction), element("ul", { class: "bars", "aria-label": "All classes" }, ...bars));
-    if (!quietly) say(`${answer.prediction}, ${percent(answer.scores[answer.prediction])}`);
+    if (spoken) say(`${answer.prediction}, ${percent(answer.scores[answer.prediction])}`);
   }
 
   function problem(text) {
@@ -61,12 +62,12 @@ export function setUpTrying({ camera, isReady }) {
     }
     watching = true;
     last = null;
-    at("try-frame").replaceChildren(camera.video);
     at("try-frame").hidden = false;
+    camera.showIn(at("try-frame"), (video) => at("try-frame").replaceChildren(video));
     mark();
     while (watching) {
       const file = isReady() ? await camera.frame() : null;
-      if (file && watching) await predict(file, { quietly: true });
+      if (file && watching) await predict(file, { live: true });
       await new Promise((resolve) => { setTimeout(resolve, WATCH_MS); });
     }
   }
@@ -74,7 +75,7 @@ export function setUpTrying({ camera, isReady }) {
   function stopWatching(giveBack = true) {
     watching = false;
     if (giveBack) camera.close(watcher);
-    at("camera").prepend(camera.video);
+    camera.showIn(at("camera"));
     at("try-frame").replaceChildren();
     at("try-frame").hidden = true;
     mark();
@@ -93,8 +94,8 @@ export function setUpTrying({ camera, isReady }) {
     take,
     // What is shown is asked about again when something else has been learned.
     show({ taught, version }) {
-      const now = taught?.is_current && taught.accuracy !== undefined ? `${version}` : learned;
-      if (now !== learned && last) predict(last, { quietly: false });
+      const now = taught?.is_current ? `${version}` : learned;
+      if (now !== learned && last) predict(last, { spoken: false });
       learned = now;
     },
   };
