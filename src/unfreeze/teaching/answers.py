@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from unfreeze.records import Interval
     from unfreeze.serving import Limits
     from unfreeze.teaching.album import Added, Snapshot
-    from unfreeze.teaching.lesson import Lesson, State, Taught, Work
+    from unfreeze.teaching.lesson import Lesson
     from unfreeze.teaching.saving import Saving
+    from unfreeze.teaching.state import State, Taught, Work
 
 __all__ = [
     "AddedAnswer",

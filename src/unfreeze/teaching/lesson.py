@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 import torch
@@ -19,16 +19,17 @@ from unfreeze.data import decode_views, depth_range, near_duplicates
 from unfreeze.errors import ConfigError, ImageError, reason_of
 from unfreeze.evaluation import Prediction
 from unfreeze.records import TrainOptions
-from unfreeze.teaching.album import Album, Snapshot, dataset_of
+from unfreeze.teaching.album import Album, dataset_of
 from unfreeze.teaching.features import FrozenFeatures
-from unfreeze.teaching.fitting import Judgement, LinearHead, cross_validate, fit_head
+from unfreeze.teaching.fitting import Judgement, cross_validate, fit_head
 from unfreeze.teaching.folder import ClassFolders
 from unfreeze.teaching.names import RECORDINGS, is_recorded
 from unfreeze.teaching.needs import learnable, what_is_missing
 from unfreeze.teaching.saving import Saving, save_run
+from unfreeze.teaching.state import State, Taught, Work
 from unfreeze.training.settings import settled
 
-__all__ = ["Lesson", "NothingLearnedError", "State", "Taught", "Work"]
+__all__ = ["Lesson", "NothingLearnedError"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,65 +43,6 @@ class NothingLearnedError(ConfigError):
 
 class _ChangedError(Exception):
     """What is being computed is of pictures that have changed since."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a lesson is doing now.
-
-    Attributes:
-        doing: "loading" the network, "reading" pictures, "computing" their vectors, "fitting" the head, "judging" it
-            by cross-validation, "saving" a run, or "resting".
-        n: how much of it is done.
-        total: of how much; None where that cannot be told.
-    """
-
-    doing: Literal["loading", "reading", "computing", "fitting", "judging", "saving", "resting"]
-    n: int = 0
-    total: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taught:
-    """What has been learned.
-
-    Attributes:
-        version: of the album that it was learned from.
-        head: from vectors to classes.
-        files: the pictures that it was learned from, as numbered in the judgement.
-        depth_range: what becomes 0 and 255 in pictures of more than 8 bits.
-        judgement: how good it is; a sentence that says why that cannot be told; None while it is being found out.
-        seconds: from the vectors to the head, and to its judgement once there is one.
-    """
-
-    version: int
-    head: LinearHead
-    files: tuple[str, ...]
-    depth_range: tuple[float, float] | None
-    judgement: Judgement | str | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """All that there is to be seen of a lesson at one moment."""
-
-    snapshot: Snapshot
-    work: Work
-    taught: Taught | None
-    missing: tuple[str, ...]
-    failure: str | None
-    notes: tuple[str, ...]
-    saving: Saving | None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether everything has been learned that can be, and nothing is under way."""
-        if self.work.doing != "resting":
-            return False
-        if self.taught is not None:
-            return self.taught.version == self.snapshot.version or self.failure is not None
-        return self.failure is not None or not learnable(self.snapshot.counts)
 
 
 class Lesson:
