@@ -139,7 +139,7 @@ class Run:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str | None = None,
-        also_known_as: Iterable[str] = (),
+        also_known_as: Sequence[str] = (),
         limits: Limits | None = None,
         engine: Literal["auto", "openvino", "compile", "eager"] = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",

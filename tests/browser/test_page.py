@@ -170,7 +170,6 @@ def test_names_of_classes_and_files_are_texts_and_no_markup(
 
 def test_the_camera_takes_a_picture(page: Page) -> None:
     page.get_by_role("button", name="Use the camera").click()
-    page.wait_for_function("document.getElementById('video').videoWidth > 0")
     page.get_by_role("button", name="Ask about this").click()
     page.locator("#cards .bars").wait_for()
     page.get_by_role("button", name="Close the camera").click()
