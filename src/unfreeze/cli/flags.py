@@ -13,6 +13,7 @@ from unfreeze.options import SWITCHED_OFF
 from unfreeze.records import TrainOptions
 
 __all__ = [
+    "CacheFlags",
     "CheckFlags",
     "DataArgument",
     "DataFlags",
@@ -251,7 +252,7 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
     ]
 
 
-def options_from(flags: TrainFlags | CheckFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
+def options_from(flags: TrainFlags | CheckFlags | CacheFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)
     for name in SWITCHED_OFF:

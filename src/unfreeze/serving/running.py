@@ -68,8 +68,8 @@ def bind(host: str, port: int) -> socket.socket:
         if found is not None:
             found.close()
         raise ConfigError(
-            f"The service cannot listen at {host}, port {port}: {error.strerror or error}. Give another --port (0 takes any "
-            "that is free) or --host."
+            f"The service cannot listen at {host}, port {port}: {error.strerror or error}. Give another --port (0 takes "
+            "any that is free) or --host."
         ) from error
     return found
 

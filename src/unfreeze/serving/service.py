@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from unfreeze.data.threads import computing_alone, n_usable_cores
 from unfreeze.errors import ImageError, did_you_mean
+from unfreeze.evaluation.drawing import draw_heat_map
 from unfreeze.serving.answers import PictureAnswer, picture_answer, refused_picture
 from unfreeze.serving.batching import Batcher
-from unfreeze.serving.drawing import draw_heat
 from unfreeze.serving.guarding import check_upload, unreadable
 from unfreeze.serving.refusing import Refusal
 
@@ -121,7 +121,7 @@ class Service:
             if heat.note is not None:
                 raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "no_heat_maps", heat.note)
             content = io.BytesIO()
-            draw_heat(view, heat.maps[0]).save(content, "PNG")
+            draw_heat_map(view.numpy(), heat.maps[0]).save(content, "PNG")
             return Explanation(png=content.getvalue(), name=asked, is_empty=heat.maps[0] is None)
 
         view = await self._by_deadline(asyncio.wrap_future(self._pool.submit(self._view, upload)))
