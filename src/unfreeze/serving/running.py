@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -68,8 +69,8 @@ def bind(host: str, port: int) -> socket.socket:
         if found is not None:
             found.close()
         raise ConfigError(
-            f"The service cannot listen at {host}, port {port}: {error.strerror or error}. Give another --port (0 takes "
-            "any that is free) or --host."
+            f"The service cannot listen at {host}, port {port}: {error.strerror or error}. Give another --port (0 "
+            "takes any that is free) or --host."
         ) from error
     return found
 
@@ -90,7 +91,7 @@ class Server(uvicorn.Server):
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 limit_concurrency=limits.max_connections,
-                timeout_graceful_shutdown=round(limits.upload_seconds + limits.answer_seconds),
+                timeout_graceful_shutdown=math.ceil(limits.upload_seconds + limits.answer_seconds),
             )
         )
         self._ready = ready
