@@ -16,7 +16,8 @@ export function element(name, attributes = {}, ...children) {
 
 export function percent(value) {
   const shown = 100 * value;
-  if (shown > 99.95 && value < 1) return ">99.9%";
+  if (shown > 99.9 && value < 1) return ">99.9%";
+  if (shown < 0.1 && value > 0) return "<0.1%";
   return shown >= 10 ? `${shown.toFixed(0)}%` : `${shown.toFixed(1)}%`;
 }
 
@@ -31,12 +32,15 @@ export function makeCard(file) {
   const caption = element("p", { class: "caption" });
   const said = element("div", { class: "said" }, element("p", { class: "file" }, file.name), element("p", { class: "note" }, "Looking …"));
   const card = element("li", { class: "card" }, element("div", {}, frame, caption), said);
-  image.addEventListener("error", () => frame.replaceChildren("Your browser shows no preview of this file."), { once: true });
-  const addresses = [address];
-  return {
-    card, file, image, frame, caption, said, address, addresses,
-    forget() { for (const each of addresses) URL.revokeObjectURL(each); card.remove(); },
+  const parts = {
+    card, file, frame, caption, said, preview: image, addresses: [address],
+    forget() { for (const each of parts.addresses) URL.revokeObjectURL(each); card.remove(); },
   };
+  image.addEventListener("error", () => { // a TIFF, a DICOM, or nothing at all
+    parts.preview = element("span", {}, "Your browser shows no preview of this file.");
+    frame.replaceChildren(parts.preview);
+  }, { once: true });
+  return parts;
 }
 
 export function showProblem(parts, message) {
@@ -140,7 +144,7 @@ async function toggleHeat(parts, name) {
   const showing = parts.heat;
   if (showing === name) {
     mark(parts, null);
-    parts.frame.replaceChildren(parts.image);
+    parts.frame.replaceChildren(parts.preview);
     parts.caption.textContent = "";
     return;
   }
