@@ -3,6 +3,7 @@
 import { askPicture, form } from "./client.js";
 
 const N_BARS = 5;
+const UNSURE = 0.5;
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -75,14 +76,14 @@ function verdict(answer, model) {
   const notes = [];
   const top = sorted(answer)[0][0];
   if (top !== name) notes.push(`“${top}” is more frequent, and so more probable; the decision counts all classes the same.`);
+  if (sorted(answer)[0][1] < UNSURE) notes.push("It is not sure: no class has even half of the probability.");
   if (answer.set) notes.push(setNote(answer.set, model.conformal.level));
   return { title: name, sure: `${percent(answer.scores[name])} sure`, notes };
 }
 
 function setNote(set, level) {
-  const share = `${+(100 * level).toFixed(1)} of 100`;
-  if (set.length === 1) return `At a level that is right in ${share} cases, nothing else comes into question.`;
-  return `At a level that is right in ${share} cases, it is one of: ${set.join(", ")}.`;
+  const holds = `holds the true class in ${+(100 * level).toFixed(1)} of 100 cases`;
+  return set.length === 1 ? `The set that ${holds} has only this class.` : `The set that ${holds}: ${set.join(", ")}.`;
 }
 
 function valueVerdict(answer) {
@@ -159,7 +160,7 @@ async function toggleHeat(parts, name) {
     }
     if (parts.heat !== name) return; // another was asked for meanwhile
     parts.frame.replaceChildren(element("img", { src: parts.maps.get(name), alt: `Heat map: where the network looked for ${name}` }));
-    parts.caption.textContent = `As the network sees it. Bright places spoke most for “${name}”.`;
+    parts.caption.textContent = `As the network sees it, in grey. Coloured places spoke for “${name}”, the brightest most.`;
   } catch (error) {
     if (parts.heat !== name) return;
     mark(parts, null);
