@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unfreeze.backbones import Network
     from unfreeze.evaluation import Prediction
     from unfreeze.plans import Plan
+    from unfreeze.predicting import Predictor
     from unfreeze.serving import Limits
     from unfreeze.training.progress import Progress
 
@@ -87,16 +88,17 @@ class Run:
     def predict(self, paths: str | Path | Iterable[str | Path], *, batch_size: int = 32) -> list[Prediction]:
         """Predict pictures: files, folders (searched through) and globs.
 
-        A picture that cannot be read is reported in its `Prediction.error`.
+        A picture that cannot be read is reported in its `Prediction.error`. For more pictures than predictions fit
+        into memory there is `unfreeze.predicting`, which the command line uses.
 
         Raises:
+            ConfigError: a batch size below 1.
             DataError: a path does not exist, or there is no picture among them.
         """
-        from unfreeze.predicting import Predictor, expand_paths
+        from unfreeze.predicting import PictureFiles
 
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
-        files = expand_paths(given)
-        return list(Predictor.open(self.path, batch_size=batch_size).stream(files))
+        files = PictureFiles([paths] if isinstance(paths, str | Path) else paths)
+        return list(self._predictor.stream(files, batch_size=batch_size))
 
     def evaluate(self, data: str | Path, *, progress: Progress | None = None, **options: Any) -> Evaluation:
         """Evaluate on other labelled pictures.
@@ -139,7 +141,7 @@ class Run:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str | None = None,
-        also_known_as: Iterable[str] = (),
+        also_known_as: Sequence[str] = (),
         limits: Limits | None = None,
         engine: Literal["auto", "openvino", "compile", "eager"] = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -183,6 +185,12 @@ class Run:
                     tell(f"note: {note}")
             run_server(app, place, bounds, ready=lambda: tell(f"{self.path} is served at {url} (Ctrl-C stops it)"))
             return url
+
+    @functools.cached_property
+    def _predictor(self) -> Predictor:
+        from unfreeze.predicting import Predictor
+
+        return Predictor.open(self.path)
 
     def _seen(self) -> frozenset[Path]:
         """Return the pictures that the network was trained or chosen on."""

@@ -95,7 +95,7 @@ class FailedError(UnfreezeError):
 
 
 class InterruptedRunError(UnfreezeError):
-    """A training that was interrupted; its checkpoint is kept and `--resume` continues it."""
+    """Work that was interrupted; what was done is kept, and `--resume` goes on with it."""
 
     exit_code = 130
 

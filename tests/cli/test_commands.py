@@ -180,7 +180,9 @@ def test_predict_passes_over_what_it_cannot_read(
     ("arguments", "message"),
     [
         (("nothing.png",), "nothing.png"),
-        (("a.png", "--out", "p.txt"), "must end in .csv or .json"),
+        (("a.png", "--out", "p.txt"), "must end in .csv, .parquet, .json or .jsonl"),
+        (("a.png", "--resume"), "--resume needs --out"),
+        (("a.png", "--engine", "fast"), "--engine"),
         (("a.png", "--batch-size", "0"), "--batch-size must be at least 1"),
     ],
 )

@@ -75,7 +75,7 @@ def test_the_token_comes_from_the_environment_and_is_shown_nowhere(finished: Pat
     ("options", "message"),
     [
         (("--port", "70000"), "--port"),
-        (("--max-files", "0"), "max_files must be above 0"),
+        (("--max-files", "0"), "max_files must be above 0 and finite"),
         (("--token-file", "absent"), "cannot be read"),
         (("--allow-host",), "--allow-host needs a value"),
     ],

@@ -13,6 +13,7 @@ from unfreeze.options import SWITCHED_OFF
 from unfreeze.records import TrainOptions
 
 __all__ = [
+    "CacheFlags",
     "CheckFlags",
     "DataArgument",
     "DataFlags",
@@ -265,7 +266,7 @@ class TrainFlags(DataFlags, PlanFlags, NetworkFlags, total=False):
 
 
 def options_from(
-    flags: TrainFlags | TeachFlags | CheckFlags | DataFlags | PlanFlags | SourceFlags,
+    flags: TrainFlags | TeachFlags | CheckFlags | CacheFlags | DataFlags | PlanFlags | SourceFlags,
 ) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)

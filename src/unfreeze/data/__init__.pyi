@@ -1,7 +1,7 @@
 from .dataset import Dataset, align_outputs, check_trainable, dataset_fingerprint, drop_unreadable
 from .decoding import read_image
 from .headers import Header, read_header
-from .listing import IMAGE_EXTENSIONS, find_images
+from .listing import IMAGE_EXTENSIONS, find_images, iterate_images
 from .loading import Batch, batches
 from .memory import ViewMemory
 from .opening import open_dataset
@@ -32,6 +32,7 @@ __all__ = [
     "epoch_order",
     "find_images",
     "fingerprint_bytes",
+    "iterate_images",
     "make_view",
     "near_duplicates",
     "open_dataset",

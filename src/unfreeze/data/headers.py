@@ -183,7 +183,8 @@ def _gif_problem(_payload: bytes, image: Image.Image) -> str | None:
 
 def _raw_problem(payload: bytes, image: Image.Image) -> str | None:
     """Say whether the rows of an uncompressed BMP or PPM are all there."""
-    ends = [_end_of_rows(tile, image) for tile in image.tile]
+    tiles: list[Any] = getattr(image, "tile", [])
+    ends = [_end_of_rows(tile, image) for tile in tiles]
     return _cut_off(payload, max(ends, default=0))
 
 

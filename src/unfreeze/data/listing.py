@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from unfreeze.data.dataset import name_some
 from unfreeze.errors import DataError
 
-__all__ = ["IMAGE_EXTENSIONS", "Listing", "find_images", "is_hidden", "list_folder"]
+__all__ = ["IMAGE_EXTENSIONS", "Listing", "find_images", "is_hidden", "iterate_images", "list_folder"]
 
 IMAGE_EXTENSIONS = frozenset(
     {
@@ -50,6 +52,8 @@ SYSTEM_NAMES = frozenset(
 
 RUN_FILE = "run.json"
 
+_Kind = Literal["picture", "other", "folder", "run"]
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -74,44 +78,30 @@ def list_folder(root: Path) -> Listing:
     Raises:
         DataError: a folder that may not be read, or names that are not text.
     """
-    pictures: list[str] = []
-    others: list[str] = []
-    folders: list[str] = []
-    runs: list[str] = []
-    waiting: list[tuple[str, frozenset[str]]] = [("", frozenset({os.path.realpath(root)}))]
-    while waiting:
-        prefix, above = waiting.pop()
-        entries = _entries(root, prefix)
-        if prefix and any(entry.name == RUN_FILE for entry in entries):
-            runs.append(prefix)
-            continue
-        if prefix:
-            folders.append(prefix)
-        for entry in entries:
-            name = f"{prefix}/{entry.name}" if prefix else entry.name
-            if entry.is_dir():
-                real = os.path.realpath(entry.path)
-                if real not in above:
-                    waiting.append((name, above | {real}))
-            elif is_picture(entry.name):
-                pictures.append(name)
-            else:
-                others.append(name)
-    return Listing(*(tuple(sorted(names)) for names in (pictures, others, folders, runs)))
+    found: dict[_Kind, list[str]] = {"picture": [], "other": [], "folder": [], "run": []}
+    for kind, name in _walk(root):
+        found[kind].append(name)
+    return Listing(*(tuple(sorted(found[kind])) for kind in ("picture", "other", "folder", "run")))
 
 
 def find_images(root: str | Path) -> tuple[str, ...]:
-    """Return the pictures below a folder, at any depth: sorted names relative to it, "/" between the parts.
+    """Return the pictures below a folder; see `iterate_images`."""
+    return tuple(iterate_images(root))
 
-    Hidden and system files and run directories are left out.
+
+def iterate_images(root: str | Path) -> Iterator[str]:
+    """Iterate over the pictures below a folder, at any depth: sorted names relative to it, "/" between the parts.
+
+    Hidden and system files and run directories are left out. Names are not kept, but for those of the folders that are
+    being walked through.
 
     Raises:
-        DataError: not a folder, or a folder that may not be read.
+        DataError: not a folder, or a folder that may not be read; with the first picture at the earliest.
     """
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f'Expected a folder with pictures, but "{folder}" is not a folder.')
-    return list_folder(folder).pictures
+    yield from (name for kind, name in _walk(folder) if kind == "picture")
 
 
 def is_hidden(name: str) -> bool:
@@ -126,6 +116,29 @@ def is_hidden(name: str) -> bool:
 def is_picture(name: str) -> bool:
     """Tell whether a file name has a picture's extension, in upper or lower case."""
     return PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS
+
+
+def _walk(root: Path) -> Iterator[tuple[_Kind, str]]:
+    """Iterate over what lies below a folder, files in the order of their names relative to it."""
+    waiting: list[tuple[str, bool, frozenset[str]]] = [("", True, frozenset())]  # name, whether a folder, those above
+    while waiting:
+        name, is_folder, above = waiting.pop()
+        if not is_folder:
+            yield ("picture" if is_picture(name) else "other"), name
+            continue
+        real = os.path.realpath(root / name)
+        if real in above:
+            continue
+        entries = _entries(root, name)
+        if name and any(entry.name == RUN_FILE for entry in entries):
+            yield "run", name
+            continue
+        if name:
+            yield "folder", name
+        # A folder stands where what is in it does: "a-b.png" before "a/c.png".
+        inside = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
+        prefix, above = f"{name}/" if name else "", above | {real}
+        waiting.extend((prefix + each.removesuffix("/"), each.endswith("/"), above) for each in reversed(inside))
 
 
 def _entries(root: Path, prefix: str) -> list[os.DirEntry[str]]:

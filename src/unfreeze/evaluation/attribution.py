@@ -22,7 +22,7 @@ from unfreeze.backbones.depths import stage_ends
 from unfreeze.data import Dataset, batches
 from unfreeze.evaluation.predicting import evaluating, laid_out
 
-__all__ = ["BATCH_SIZE", "Explainer", "HeatMaps", "explain_pictures"]
+__all__ = ["BATCH_SIZE", "MISSING", "Explainer", "HeatMaps", "explain_pictures"]
 
 BATCH_SIZE = 8  # pictures at once: where layers train, as much memory as a step of so many
 MIN_REACHED = 0.5  # share of places that the output must depend on, for a layer to be asked about them

@@ -11,6 +11,7 @@ from PIL import Image
 
 from unfreeze.data import read_image
 from unfreeze.errors import ImageError
+from unfreeze.evaluation.drawing import heat_palette
 from unfreeze.evaluation.mistakes import EVIDENCE, PICTURES, Doubt, Mistake, PictureIndex, least_certain, worst_mistakes
 from unfreeze.records import write_json
 
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from unfreeze.evaluation.attribution import HeatMaps
     from unfreeze.evaluation.predictions import Predictions
 
-__all__ = ["Explain", "heat_palette", "write_evidence", "write_thumbnail"]
+__all__ = ["Explain", "write_evidence", "write_thumbnail"]
 
 THUMBNAIL_SIZE = 224  # px, the longer side
 N_SHOWN = 10  # of each kind: a heat map each takes a second in all
 JPEG_QUALITY = 82
 N_SHADES = 51  # of a heat map
-# From places that said little to places that said most: dark violet, magenta, orange, pale yellow; first transparent.
-COLOURS = ((68, 1, 84, 0), (148, 38, 118, 50), (229, 92, 48, 100), (251, 180, 60, 135), (252, 253, 164, 155))
 
 Explain = Callable[[Sequence[str], Sequence[int]], "HeatMaps"]
 """From names of pictures, and for each the number of an output, to heat maps."""
@@ -121,10 +120,3 @@ def _seen_box(size: tuple[int, int], spec: InputSpec) -> tuple[int, int, int, in
     seen = (max(1, round(width * scale)), max(1, round(height * scale)))
     left, top = (size[0] - seen[0]) // 2, (size[1] - seen[1]) // 2
     return left, top, left + seen[0], top + seen[1]
-
-
-def heat_palette() -> np.ndarray:
-    """Return uint8 (256, 4): the colour and the opacity of each shade."""
-    steps = np.linspace(0, 255, len(COLOURS))
-    channels = [np.interp(np.arange(256), steps, [colour[k] for colour in COLOURS]) for k in range(4)]
-    return np.round(np.stack(channels, axis=1)).astype(np.uint8)

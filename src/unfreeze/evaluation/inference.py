@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
+import torch
+
 from unfreeze.engines import Opened, open_engine
+from unfreeze.evaluation.predicting import evaluating
 from unfreeze.frontier.keys import engine_key, hash_graph, hash_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import torch
     from torch import Tensor
 
     from unfreeze.backbones import Network
+    from unfreeze.data import Batch
     from unfreeze.engines import EngineName
 
-__all__ = ["LEAST_PICTURES", "open_network"]
+__all__ = ["LEAST_PICTURES", "compute_outputs", "open_network"]
 
 # Below it PyTorch has computed them all by the time that another engine is prepared and checked.
 LEAST_PICTURES = 128
@@ -60,3 +65,22 @@ def open_network(
         key=engine_key([(hash_graph(network), hash_weights(network))], pictures) if is_stored else None,
         part="the network",
     )
+
+
+def compute_outputs(network: Network, batches: Iterator[Batch], *, n_images: int) -> tuple[Tensor, tuple[str, ...]]:
+    """Return the raw outputs of a whole network for all pictures of the batches, by the fastest engine.
+
+    Args:
+        network: on the device that PyTorch is to compute on; its modes are as before afterwards.
+        batches: evaluation views, at least one batch.
+        n_images: how many pictures are in them.
+
+    Returns:
+        float32 (n, n_outputs) on the CPU, in the order of the batches, and what the user should know.
+    """
+    first = next(batches)
+    device = next(network.parameters()).device
+    with evaluating(network):
+        opened = open_network(network, first.images, device=device, batch_size=len(first.images), n_images=n_images)
+        images = (batch.images for batch in chain((first,), batches))
+        return torch.cat([outputs for (outputs,) in opened.engine.run(images)]), opened.notes

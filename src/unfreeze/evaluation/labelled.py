@@ -7,13 +7,12 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from unfreeze.backbones import Network, output_scores
 from unfreeze.data import Dataset, align_outputs, batches, drop_unreadable, open_dataset, scan
 from unfreeze.errors import ConfigError, DataError, UnfreezeError
 from unfreeze.evaluation.conformal import conformal_metrics
-from unfreeze.evaluation.predicting import predict_outputs
+from unfreeze.evaluation.inference import compute_outputs
 from unfreeze.evaluation.predictions import Predictions
 from unfreeze.metrics import evaluate_scores
 from unfreeze.records import Metrics, ModelRecord, TrainOptions
@@ -63,7 +62,8 @@ def evaluate_labelled(
     if n_seen:
         notes.append(f"{n_seen} of {len(dataset)} pictures were trained or chosen on: the figures flatter the network.")
     stream = batches(dataset, np.arange(len(dataset)), network.spec, batch_size=options.batch_size)
-    outputs = torch.from_numpy(predict_outputs(network, stream))
+    outputs, engine_notes = compute_outputs(network, stream, n_images=len(dataset))
+    notes += engine_notes
     scores, truth, groups = output_scores(outputs, record).numpy(), dataset.targets, dataset.groups
     decisions = output_scores(outputs, record, balanced=True).numpy()
     predictions = Predictions.decide(

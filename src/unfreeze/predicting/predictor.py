@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unfreeze.backbones import Network, rebuild
+from unfreeze.backbones.saving import MODEL_FILE, TENSORS_FILE
 from unfreeze.cache import cache_directory
 from unfreeze.data import decode_views, prefetch, read_views
 from unfreeze.engines import EagerEngine, Engine, EngineName, Opened
@@ -65,8 +66,7 @@ class Predictor:
         batch_size: int = 32,
         cache_dir: Path | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"--batch-size must be at least 1, but got {batch_size}.")
+        _check_batch_size(batch_size)
         self.device = find_device(device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
         self.record = record
@@ -78,7 +78,7 @@ class Predictor:
     @classmethod
     def open(
         cls,
-        run: Path,
+        run: Path | str,
         *,
         engine: Literal["auto"] | EngineName = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -100,11 +100,12 @@ class Predictor:
             RunError: the directory is missing, unfinished, or not readable as a run.
             ConfigError: see the class.
         """
-        record = read_finished(run)
-        network = rebuild(read_json(run / "model.json", ModelRecord), run / "model.safetensors")
+        path = Path(run)
+        record = read_finished(path)
+        network = rebuild(read_json(path / MODEL_FILE, ModelRecord), path / TENSORS_FILE)
         stored = _place(cache_dir) if cache else None
         opened = cls(network, record, engine=engine, device=device, batch_size=batch_size, cache_dir=stored)
-        opened._own_pictures = tuple(sorted((run / EVIDENCE).glob("*.jpg")))[:N_OF_THE_RUN]
+        opened._own_pictures = tuple(sorted((path / EVIDENCE).glob("*.jpg")))[:N_OF_THE_RUN]
         return opened
 
     @property
@@ -150,19 +151,28 @@ class Predictor:
         outputs = torch.cat([found for (found,) in engine.run(parts)])
         return interpret_outputs(outputs, self.model_record, files=names)
 
-    def stream(self, files: Iterable[Path]) -> Iterator[Prediction]:
+    def stream(self, files: Iterable[Path], *, batch_size: int | None = None) -> Iterator[Prediction]:
         """Predict picture files one after another, in the order given, while the next are decoded on all cores.
 
         A few batches are in memory at a time, however many files there are. A file that cannot be read comes out with
         its `error`, in its place. Closing or dropping the iterator stops the threads.
+
+        Args:
+            files: picture files, taken as they are needed.
+            batch_size: pictures that are computed together; None: the predictor's own.
+
+        Raises:
+            ConfigError: a batch size below 1.
         """
+        n_together = self.batch_size if batch_size is None else batch_size
+        _check_batch_size(n_together)
         remaining = iter(files)
         first = list(islice(remaining, LEAST_PICTURES))
         n_images = len(first) if len(first) < LEAST_PICTURES else None
         decoded: deque[_Chunk] = deque()
 
         def batches() -> Generator[Tensor]:
-            with closing(prefetch(self._read, _chunks(chain(first, remaining), self.batch_size))) as read:
+            with closing(prefetch(self._read, _chunks(chain(first, remaining), n_together))) as read:
                 for paths, views in read:
                     decoded.append((paths, views))
                     readable = [view for view in views if isinstance(view, Tensor)]
@@ -252,6 +262,11 @@ def _chunks(paths: Iterable[Path], n: int) -> Iterator[list[Path]]:
     remaining = iter(paths)
     while chunk := list(islice(remaining, n)):
         yield chunk
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1, but got {batch_size}.")
 
 
 def _place(cache_dir: Path | None) -> Path | None:

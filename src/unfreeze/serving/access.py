@@ -77,7 +77,7 @@ class SafeAnswers:
         try:
             await self._app(scope, receive, send_safely)
         except Exception:
-            logger.exception("%s %s failed", scope["method"], scope["path"])
+            logger.exception("%s %r failed", scope["method"], scope["path"])
             if has_begun:
                 raise
             await UNFORESEEN.response()(scope, receive, send_safely)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,7 +126,7 @@ class ModelAnswer(_Answer):
 def picture_answer(file: str, prediction: Prediction) -> PictureAnswer:
     """Return what is answered for a picture that was predicted; sets and intervals only where the run has them."""
     decided = prediction.prediction
-    found = {
+    found: dict[str, Any] = {
         "file": file,
         "prediction": list(decided) if isinstance(decided, tuple) else decided,
         "scores": dict(prediction.scores),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from unfreeze.errors import raise_together
@@ -28,7 +29,7 @@ class Limits:
         answer_seconds: from then until it is answered.
 
     Raises:
-        ConfigError: a limit is not above 0; all problems are reported together.
+        ConfigError: a limit is not above 0, or has no end; all problems are reported together.
 
     >>> Limits(max_files=4).max_files
     4
@@ -47,4 +48,10 @@ class Limits:
     def __post_init__(self) -> None:
         """Check all values, so that no service starts that refuses everything."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
-        raise_together([f"{name} must be above 0, but got {value}." for name, value in found.items() if not value > 0])
+        raise_together(
+            [
+                f"{name} must be above 0 and finite, but got {value}."
+                for name, value in found.items()
+                if not 0 < value < math.inf
+            ]
+        )

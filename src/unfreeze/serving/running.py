@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Server", "bind", "exposure_note", "open_app", "run_server", "url_of"]
 
 BACKLOG = 256
+LAST_PORT = 65535
 KEEP_ALIVE_SECONDS = 15
 
 
@@ -55,17 +57,20 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ConfigError: it is taken, may not be used, or is no place of this machine.
     """
+    if not 0 <= port <= LAST_PORT:
+        raise ConfigError(f"--port must be from 0 (any that is free) to {LAST_PORT}, but got {port}.")
+    found: socket.socket | None = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
-        with suppress(OSError):
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        if found is not None:
+            found.close()
         raise ConfigError(
-            f"The service cannot listen at {host}, port {port}: {reason}. Give another --port (0 takes any that is "
-            "free) or --host."
+            f"The service cannot listen at {host}, port {port}: {error.strerror or error}. Give another --port (0 "
+            "takes any that is free) or --host."
         ) from error
     return found
 
@@ -86,7 +91,7 @@ class Server(uvicorn.Server):
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 limit_concurrency=limits.max_connections,
-                timeout_graceful_shutdown=round(limits.upload_seconds + limits.answer_seconds),
+                timeout_graceful_shutdown=math.ceil(limits.upload_seconds + limits.answer_seconds),
             )
         )
         self._ready = ready

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import numpy as np
+
 from unfreeze.data.threads import computing_alone, n_usable_cores
 from unfreeze.errors import ImageError, did_you_mean
+from unfreeze.evaluation.drawing import draw_heat_map
 from unfreeze.serving.answers import PictureAnswer, picture_answer, refused_picture
 from unfreeze.serving.batching import Batcher
-from unfreeze.serving.drawing import draw_heat
 from unfreeze.serving.guarding import check_upload, unreadable
 from unfreeze.serving.refusing import Refusal
 
@@ -121,7 +123,8 @@ class Service:
             if heat.note is not None:
                 raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "no_heat_maps", heat.note)
             content = io.BytesIO()
-            draw_heat(view, heat.maps[0]).save(content, "PNG")
+            seen = view.numpy() if heat.maps[0] is None else _grey(view)
+            draw_heat_map(seen, heat.maps[0]).save(content, "PNG")
             return Explanation(png=content.getvalue(), name=asked, is_empty=heat.maps[0] is None)
 
         view = await self._by_deadline(asyncio.wrap_future(self._pool.submit(self._view, upload)))
@@ -173,6 +176,11 @@ def _answer(upload: Upload, found: Prediction | BaseException) -> PictureAnswer:
     if isinstance(found, BaseException):
         raise found
     return picture_answer(upload.name, found)
+
+
+def _grey(view: Tensor) -> np.ndarray:
+    """Return a view without its colours, on which those of a heat map stand out."""
+    return np.broadcast_to(view.numpy().mean(axis=0).astype(np.uint8), tuple(view.shape))
 
 
 def _surest(prediction: Prediction) -> str:

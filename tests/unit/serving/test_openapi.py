@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from schemathesis import GenerationMode
 from support.services import served
 
 from unfreeze.predicting import Predictor
@@ -38,14 +39,23 @@ def documented(predictor: Predictor) -> Iterator[schemathesis.BaseSchema]:
         yield schemathesis.openapi.from_url(f"{url}/openapi.json", headers=headers)
 
 
-schema = schemathesis.pytest.from_fixture("documented")
-
-
 @pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_request_finds_an_answer_that_the_document_does_not_tell_of(case: schemathesis.Case) -> None:
-    case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/predict"), ("POST", "/explain"), ("GET", "/model"), ("GET", "/health")]
+)
+def test_no_request_finds_an_answer_that_the_document_does_not_tell_of(
+    documented: schemathesis.BaseSchema, method: str, path: str, mode: GenerationMode
+) -> None:
+    if mode is GenerationMode.NEGATIVE and method == "GET":
+        return  # these take nothing that could be wrong
+
+    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=documented[path][method].as_strategy(generation_mode=mode))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+
+    check()
 
 
 def test_the_document_names_the_routes_their_errors_and_the_token(predictor: Predictor) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 from support.services import served
 from torch import Tensor
@@ -19,7 +18,6 @@ from unfreeze.evaluation import Prediction
 from unfreeze.evaluation.attribution import HeatMaps
 from unfreeze.predicting import Predictor
 from unfreeze.serving import Limits, bind, open_app
-from unfreeze.serving.drawing import draw_heat
 
 Png = Callable[..., bytes]
 SECONDS = 60
@@ -127,18 +125,6 @@ def test_where_no_place_spoke_the_picture_alone_is_drawn(predictor: Predictor, p
     with gated(predictor, Limits()) as (_, url):
         response = httpx.post(f"{url}/explain", files={"file": ("a.png", png(0))}, timeout=SECONDS)
         assert (response.status_code, response.headers["x-heat"]) == (200, "none")
-
-
-def test_heat_colours_places_by_how_much_they_spoke(predictor: Predictor, png: Png) -> None:
-    view = predictor.prepare(png(0))
-    plain, cold = np.asarray(draw_heat(view, None)), np.asarray(draw_heat(view, np.zeros((4, 4), dtype=np.float32)))
-    left = np.zeros((4, 4), dtype=np.float32)
-    left[:, 0] = 1
-    changed = (np.asarray(draw_heat(view, left)) != plain).any(axis=2).mean(axis=0)
-    assert plain.shape == (32, 32, 3)
-    assert np.array_equal(plain, cold)
-    assert changed[:4].min() > 0.9
-    assert changed[-8:].max() == 0
 
 
 def test_a_place_that_is_taken_is_an_error_with_a_remedy() -> None:

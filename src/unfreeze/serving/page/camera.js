@@ -23,7 +23,9 @@ export function setUpCamera({ open, panel, video, shoot, close, capture, onPictu
     }
     video.srcObject = stream;
     panel.hidden = false;
+    shoot.disabled = true; // until there is something to see
     await video.play();
+    shoot.disabled = false;
     shoot.focus();
   });
 

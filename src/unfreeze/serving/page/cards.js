@@ -3,6 +3,7 @@
 import { askPicture, form } from "./client.js";
 
 const N_BARS = 5;
+const UNSURE = 0.5;
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -16,7 +17,8 @@ export function element(name, attributes = {}, ...children) {
 
 export function percent(value) {
   const shown = 100 * value;
-  if (shown > 99.95 && value < 1) return ">99.9%";
+  if (shown > 99.9 && value < 1) return ">99.9%";
+  if (shown < 0.1 && value > 0) return "<0.1%";
   return shown >= 10 ? `${shown.toFixed(0)}%` : `${shown.toFixed(1)}%`;
 }
 
@@ -31,12 +33,15 @@ export function makeCard(file) {
   const caption = element("p", { class: "caption" });
   const said = element("div", { class: "said" }, element("p", { class: "file" }, file.name), element("p", { class: "note" }, "Looking …"));
   const card = element("li", { class: "card" }, element("div", {}, frame, caption), said);
-  image.addEventListener("error", () => frame.replaceChildren("Your browser shows no preview of this file."), { once: true });
-  const addresses = [address];
-  return {
-    card, file, image, frame, caption, said, address, addresses,
-    forget() { for (const each of addresses) URL.revokeObjectURL(each); card.remove(); },
+  const parts = {
+    card, file, frame, caption, said, preview: image, addresses: [address],
+    forget() { for (const each of parts.addresses) URL.revokeObjectURL(each); card.remove(); },
   };
+  image.addEventListener("error", () => { // a TIFF, a DICOM, or nothing at all
+    parts.preview = element("span", {}, "Your browser shows no preview of this file.");
+    frame.replaceChildren(parts.preview);
+  }, { once: true });
+  return parts;
 }
 
 export function showProblem(parts, message) {
@@ -71,14 +76,14 @@ function verdict(answer, model) {
   const notes = [];
   const top = sorted(answer)[0][0];
   if (top !== name) notes.push(`“${top}” is more frequent, and so more probable; the decision counts all classes the same.`);
+  if (sorted(answer)[0][1] < UNSURE) notes.push("It is not sure: no class has even half of the probability.");
   if (answer.set) notes.push(setNote(answer.set, model.conformal.level));
   return { title: name, sure: `${percent(answer.scores[name])} sure`, notes };
 }
 
 function setNote(set, level) {
-  const share = `${+(100 * level).toFixed(1)} of 100`;
-  if (set.length === 1) return `At a level that is right in ${share} cases, nothing else comes into question.`;
-  return `At a level that is right in ${share} cases, it is one of: ${set.join(", ")}.`;
+  const holds = `holds the true class in ${+(100 * level).toFixed(1)} of 100 cases`;
+  return set.length === 1 ? `The set that ${holds} has only this class.` : `The set that ${holds}: ${set.join(", ")}.`;
 }
 
 function valueVerdict(answer) {
@@ -140,7 +145,7 @@ async function toggleHeat(parts, name) {
   const showing = parts.heat;
   if (showing === name) {
     mark(parts, null);
-    parts.frame.replaceChildren(parts.image);
+    parts.frame.replaceChildren(parts.preview);
     parts.caption.textContent = "";
     return;
   }
@@ -155,7 +160,7 @@ async function toggleHeat(parts, name) {
     }
     if (parts.heat !== name) return; // another was asked for meanwhile
     parts.frame.replaceChildren(element("img", { src: parts.maps.get(name), alt: `Heat map: where the network looked for ${name}` }));
-    parts.caption.textContent = `As the network sees it. Bright places spoke most for “${name}”.`;
+    parts.caption.textContent = `As the network sees it, in grey. Coloured places spoke for “${name}”, the brightest most.`;
   } catch (error) {
     if (parts.heat !== name) return;
     mark(parts, null);

@@ -124,6 +124,6 @@ setUpDrop();
 setUpCamera({
   open: at("use-camera"), panel: at("camera"), video: at("video"), shoot: at("shoot"), close: at("stop-camera"),
   capture: at("capture"), onPicture: (file) => add([file]),
-  onProblem: (message) => { at("limits").textContent = message; say(message); },
+  onProblem: (message) => { at("problem").textContent = message; },
 });
 begin();
