@@ -165,7 +165,7 @@ export function classCards({ camera, changed, limits }) {
     const few = element("ul", { class: "strip few", "aria-hidden": "true" });
     const all = element("ul", { class: "strip", "aria-label": `Pictures of ${name}` });
     const details = element("details", {}, element("summary", {}, "All pictures"), all);
-    const files = element("input", { type: "file", multiple: "", accept: "image/*,.tif,.tiff,.dcm", class: "unseen", tabindex: "-1", "aria-label": `Choose pictures of ${name}` });
+    const files = element("input", { type: "file", multiple: "", accept: "image/*,.tif,.tiff,.dcm", hidden: "" });
     const choose = element("button", { type: "button" }, "Add pictures");
     const filmButton = element("button", { type: "button" }, "Camera");
     const rename = element("button", { type: "button", class: "quiet" }, "Rename");
