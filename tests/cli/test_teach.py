@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -19,11 +18,9 @@ TINY = ("--model", "test_resnet", "--no-pretrained", "--size", "32", "--engine",
 
 
 @pytest.mark.slow
-def test_it_teaches_until_it_is_told_to_stop(image_folder: Path, tmp_path: Path) -> None:
+def test_it_teaches_until_it_is_told_to_stop(image_folder: Path) -> None:
     command = [sys.executable, "-m", "unfreeze.cli", "teach", str(image_folder), "--port", "0", "--json", *TINY]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=os.environ.copy()
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         found = next(match for line in process.stderr if (match := re.search(r"http://\S+", line)))

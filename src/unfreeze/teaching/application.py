@@ -19,7 +19,14 @@ from unfreeze.errors import DataError, UnfreezeError
 from unfreeze.serving import Limits, Refusal
 from unfreeze.serving.access import OPEN_PATHS
 from unfreeze.serving.admitting import Admission
-from unfreeze.serving.answers import HealthAnswer, PictureAnswer, PredictAnswer, picture_answer, refused_picture
+from unfreeze.serving.answers import (
+    ErrorAnswer,
+    HealthAnswer,
+    PictureAnswer,
+    PredictAnswer,
+    picture_answer,
+    refused_picture,
+)
 from unfreeze.serving.foundation import error_answers, multipart_body, new_app
 from unfreeze.serving.guarding import check_upload
 from unfreeze.serving.pages import PAGE, add_page, page_addresses
@@ -199,7 +206,7 @@ def _add_uploading(routes: _Routes, lesson: Lesson, limits: Limits) -> None:
     @routes.add(
         "POST", "/teach/pictures", "Add pictures to a class", errors=UPLOAD_ERRORS, answer=AdditionsAnswer,
         body=multipart_body("files", many=True, texts=["recording"]),
-        more={422: {"model": AdditionsAnswer, "description": "There is no such class, or no picture was added."}},
+        more={422: _either(AdditionsAnswer, "There is no such class, or no picture was added: each says why.")},
     )  # fmt: skip
     async def add(request: Request, name: ClassName) -> Response:
         with admission.enter() as ticket:
@@ -212,6 +219,7 @@ def _add_uploading(routes: _Routes, lesson: Lesson, limits: Limits) -> None:
     @routes.add(
         "POST", "/teach/predict", "Try pictures", errors=UPLOAD_ERRORS, answer=PredictAnswer,
         body=multipart_body("files", many=True),
+        more={422: _either(PredictAnswer, "A field is unknown, or no picture can be read: each says why.")},
     )  # fmt: skip
     async def predict(request: Request) -> Response:
         with admission.enter() as ticket:
@@ -259,6 +267,11 @@ def _json(answer: BaseModel, *, status: int = HTTPStatus.OK) -> Response:
 
 def _content(description: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content}
+
+
+def _either(answer: type[BaseModel], description: str) -> dict[str, Any]:
+    """Return how OpenAPI describes a status that tells either of the request, or of each picture."""
+    return {"model": answer | ErrorAnswer, "description": description}
 
 
 def _answering(status: int, code: str) -> Callable[[Request, Exception], Response]:

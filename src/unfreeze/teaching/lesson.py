@@ -33,7 +33,7 @@ __all__ = ["Lesson", "NothingLearnedError"]
 
 logger = logging.getLogger(__name__)
 
-QUIET_SECONDS = 0.1  # without a change, before a head is fitted: pictures that come together are learned together
+QUIET_SECONDS = 0.05  # without a change, before a head is fitted: pictures that come together are learned together
 LONGEST_WAIT = 0.5  # seconds, however many come
 
 

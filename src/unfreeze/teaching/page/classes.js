@@ -1,6 +1,6 @@
 // The classes: a card for each, with its pictures, what is added to it, and what is taken out.
 
-import { element } from "./cards.js";
+import { element, percent } from "./cards.js";
 import { askJson, queue } from "./client.js";
 import { at, dropTarget, plural, say } from "./parts.js";
 import { holdToRecord } from "./recording.js";
@@ -13,6 +13,11 @@ const N_SHOWN = 12;
 const url = (path, values) => `${path}?${new URLSearchParams(values)}`;
 
 const fileOf = (item) => item?.querySelector("img")?.dataset.file;
+
+function recognised({ value, low, high }) {
+  const limits = low === null ? "" : ` (${Math.round(100 * low)} to ${Math.round(100 * high)})`;
+  return `${percent(value)} recognised${limits}`;
+}
 
 export function classCards({ camera, changed, limits }) {
   const cards = new Map();
@@ -233,7 +238,7 @@ export function classCards({ camera, changed, limits }) {
       const card = cards.get(each.name);
       if (card.card.parentNode !== at("list") || card.card.previousElementSibling !== before) at("list").insertBefore(card.card, before ? before.nextSibling : at("list").firstChild);
       before = card.card;
-      const recall = each.recall?.text && state.taught?.is_current ? ` · ${each.recall.text} recognised` : "";
+      const recall = each.recall && state.taught?.is_current ? ` · ${recognised(each.recall)}` : "";
       card.count.textContent = `${plural(each.n_pictures, "picture", "pictures")}${recall}`;
       card.details.hidden = each.n_pictures === 0;
       card.details.querySelector("summary").textContent = `All ${plural(each.n_pictures, "picture", "pictures")}`;

@@ -53,7 +53,7 @@ function figures(taught) {
     element("p", { class: "muted" }, "of pictures that it had not seen are recognised"),
     ...scale(taught.accuracy),
   ];
-  if (low !== null) parts.push(element("p", {}, `Of 100 such pictures it may be anything between ${Math.round(100 * low)} and ${Math.round(100 * high)}: 95% interval, by ${taught.n_folds} folds.`));
+  if (low !== null) parts.push(element("p", {}, `Of 100 such pictures, between ${Math.round(100 * low)} and ${Math.round(100 * high)} would be recognised (95% interval, ${taught.n_folds} folds).`));
   if (Math.abs(taught.balanced_accuracy.value - value) > 0.01) parts.push(element("p", {}, `If every class counts the same: ${taught.balanced_accuracy.text}.`));
   if (taught.n_units < taught.n_pictures) parts.push(element("p", { class: "muted" }, `Frames of one recording, and pictures that are nearly the same, were held out together: ${taught.n_pictures} pictures count as ${taught.n_units}.`));
   parts.push(...confusions(taught), ...mistakes(taught));

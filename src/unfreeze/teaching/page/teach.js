@@ -12,6 +12,7 @@ const BUSY_MS = 250;
 const QUIET_MS = 1500;
 let state = null;
 let timer = null;
+let n_asked = 0; // an answer that was overtaken by a later one is old
 
 const camera = setUpCamera();
 const cards = classCards({ camera, changed: refresh, limits: () => state.limits });
@@ -20,9 +21,14 @@ setUpSaving(refresh);
 
 async function refresh() {
   clearTimeout(timer);
+  n_asked += 1;
+  const mine = n_asked;
   try {
-    state = await askJson("/teach/state");
+    const answer = await askJson("/teach/state");
+    if (mine !== n_asked) return undefined;
+    state = answer;
   } catch (error) {
+    if (mine !== n_asked) return undefined;
     if (error.status === 401) return askForToken();
     at("lesson").hidden = state === null;
     at("what").textContent = error.message;
