@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from schemathesis import GenerationMode
 from support.services import served
 
 from unfreeze.records import TrainOptions
@@ -19,6 +20,22 @@ from unfreeze.teaching import Lesson
 from unfreeze.teaching.application import create_app
 
 TOKEN = "correct-horse-battery-staple"
+TAKE_NOTHING = ("/health", "/teach/state", "/teach/rescan", "/teach/save", "/teach/report")
+ROUTES = (
+    ("GET", "/health"),
+    ("GET", "/teach/state"),
+    ("POST", "/teach/classes"),
+    ("PATCH", "/teach/classes"),
+    ("DELETE", "/teach/classes"),
+    ("GET", "/teach/pictures"),
+    ("POST", "/teach/pictures"),
+    ("DELETE", "/teach/pictures"),
+    ("GET", "/teach/thumbnail"),
+    ("POST", "/teach/predict"),
+    ("POST", "/teach/rescan"),
+    ("POST", "/teach/save"),
+    ("GET", "/teach/report"),
+)
 
 
 def pictures() -> st.SearchStrategy[bytes]:
@@ -43,11 +60,23 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesi
         yield schemathesis.openapi.from_url(f"{url}/openapi.json", headers=headers)
 
 
-schema = schemathesis.pytest.from_fixture("documented")
-
-
 @pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_request_finds_an_answer_that_the_document_does_not_tell_of(case: schemathesis.Case) -> None:
-    case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_no_request_finds_an_answer_that_the_document_does_not_tell_of(
+    documented: schemathesis.BaseSchema, method: str, path: str, mode: GenerationMode
+) -> None:
+    if mode is GenerationMode.NEGATIVE and path in TAKE_NOTHING:
+        return  # there is nothing that could be wrong
+
+    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=documented[path][method].as_strategy(generation_mode=mode))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+
+    check()
+
+
+def test_these_are_all_routes(documented: schemathesis.BaseSchema) -> None:
+    found = {(method.upper(), path) for path, methods in documented.raw_schema["paths"].items() for method in methods}
+    assert found == set(ROUTES)
