@@ -198,7 +198,7 @@ def test_a_run_that_cannot_be_saved_says_why_and_can_be_asked_for_again(
 
 @pytest.mark.slow
 def test_files_that_others_change_are_learned_when_the_folder_is_read_anew(
-    begun: Lesson, encode: Callable[..., bytes]
+    begun: Lesson, encode: Callable[..., bytes], wait_until: Callable[[Callable[[], bool]], None]
 ) -> None:
     teach(begun, encode, 8)
     root = begun.album.folders.root
@@ -206,9 +206,8 @@ def test_files_that_others_change_are_learned_when_the_folder_is_read_anew(
         path.unlink()
     (root / "cup" / "by-hand.png").write_bytes(encode(0, 77))
     begun.rescan()
-    threading.Event().wait(0.3)
+    wait_until(lambda: begun.state().snapshot.counts == {"cup": 9, "pen": 6})
     state = settled(begun)
-    assert state.snapshot.counts == {"cup": 9, "pen": 6}
     assert state.taught is not None
     assert len(state.taught.files) == 15
 
