@@ -54,7 +54,7 @@ def create_app(
         lifespan=lifespan,
     )
     _add_reading(app, description, secured=token is not None)
-    _add_doing(app, service, secured=token is not None)
+    _add_doing(app, service, description, secured=token is not None)
     add_page(app)
     return app
 
@@ -77,7 +77,7 @@ def _add_reading(app: FastAPI, description: ModelAnswer, *, secured: bool) -> No
         return _json(description)
 
 
-def _add_doing(app: FastAPI, service: Service, *, secured: bool) -> None:
+def _add_doing(app: FastAPI, service: Service, description: ModelAnswer, *, secured: bool) -> None:
     """Add the routes that take pictures."""
     admission = Admission(service.limits)
     guarded = _dependencies(secured=secured)
@@ -100,7 +100,7 @@ def _add_doing(app: FastAPI, service: Service, *, secured: bool) -> None:
         "/explain",
         response_class=Response,
         responses=_errors((*REQUEST_ERRORS, 501), secured=secured) | _picture(),
-        openapi_extra=multipart_body("file", many=False, texts=["class"]),
+        openapi_extra=multipart_body("file", many=False, texts=["class"], choices={"class": description.classes}),
         dependencies=guarded,
         summary="Draw which places of a picture spoke for a class",
     )

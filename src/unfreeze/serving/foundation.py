@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -75,18 +75,22 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": REASONS[status]} for status in sorted(statuses)}
 
 
-def multipart_body(file_field: str, *, many: bool, texts: Sequence[str] = ()) -> dict[str, Any]:
+def multipart_body(
+    file_field: str, *, many: bool, texts: Sequence[str] = (), choices: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
     """Return how OpenAPI describes a form of files and texts, which routes read themselves, within limits.
 
     Args:
         file_field: the field of files.
         many: it may be given several times.
         texts: names of text fields, none of which must be given.
+        choices: what a text field may be, where that is not anything.
     """
+    given = {name: {"enum": list(values)} for name, values in (choices or {}).items()}
     files = {"type": "array", "items": BINARY, "minItems": 1} if many else BINARY
     schema = {
         "type": "object",
-        "properties": {file_field: files, **{name: {"type": "string"} for name in texts}},
+        "properties": {file_field: files, **{name: {"type": "string", **given.get(name, {})} for name in texts}},
         "required": [file_field],
         "additionalProperties": False,
     }
