@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from support.services import served
 
 from unfreeze.records import TrainOptions
@@ -20,6 +21,9 @@ from unfreeze.teaching import Lesson
 from unfreeze.teaching.application import create_app
 
 TOKEN = "correct-horse-battery-staple"
+# Which classes and pictures there are, and what a class may be called, no schema tells: a valid request may be refused.
+# And as everywhere, parameters that nobody asks for are left alone.
+NOT_TOLD = [positive_data_acceptance, negative_data_rejection]
 TAKE_NOTHING = ("/health", "/teach/state", "/teach/rescan", "/teach/save", "/teach/report")
 ROUTES = (
     ("GET", "/health"),
@@ -72,7 +76,7 @@ def test_no_request_finds_an_answer_that_the_document_does_not_tell_of(
     @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=documented[path][method].as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60, excluded_checks=NOT_TOLD)
 
     check()
 
