@@ -171,18 +171,16 @@ class Run:
         tell = said or (lambda _text: None)
         with bind(host, port) as place:
             url = url_of(place)
-            opened = open_predictor(self.path, engine=engine, device=device)
+            predictor, notes = open_predictor(self.path, engine=engine, device=device)
             app = open_app(
-                opened.predictor,
+                predictor,
                 name=self.path.resolve().name,
                 limits=bounds,
                 token=token,
                 host=host,
                 also_known_as=also_known_as,
-                max_batch=opened.max_batch,
-                n_threads=opened.n_threads,
             )
-            for note in (*opened.notes, exposure_note(host, token)):
+            for note in (*notes, exposure_note(host, token)):
                 if note:
                     tell(f"note: {note}")
             run_server(app, place, bounds, ready=lambda: tell(f"{self.path} is served at {url} (Ctrl-C stops it)"))

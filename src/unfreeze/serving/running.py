@@ -16,7 +16,7 @@ from unfreeze.serving.about import describe_model
 from unfreeze.serving.access import is_loopback, own_names
 from unfreeze.serving.application import create_app
 from unfreeze.serving.connections import impatient_protocol
-from unfreeze.serving.service import MAX_BATCH, Service
+from unfreeze.serving.service import Service
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,16 +32,9 @@ KEEP_ALIVE_SECONDS = 15
 
 
 def open_app(
-    model: Model,
-    *,
-    name: str,
-    limits: Limits,
-    token: str | None = None,
-    host: str = "127.0.0.1",
+    model: Model, *, name: str, limits: Limits, token: str | None = None, host: str = "127.0.0.1",
     also_known_as: Collection[str] = (),
-    max_batch: int = MAX_BATCH,
-    n_threads: int = 1,
-) -> FastAPI:
+) -> FastAPI:  # fmt: skip
     """Return the application that answers for a network.
 
     Args:
@@ -51,14 +44,11 @@ def open_app(
         token: what requests must carry; None: nothing.
         host: what the service will be bound to.
         also_known_as: further names by which it may be called, such as that of a proxy.
-        max_batch: how many pictures the network is given at once, at most.
-        n_threads: how many threads may ask it to predict at a time.
     """
-    service = Service(model, limits, max_batch=max_batch, n_threads=n_threads)
     description = describe_model(
         model.record, model.model_record, name=name, limits=limits, heat_maps=find_spec("captum") is not None
     )
-    return create_app(service, description, token=token, hosts={*own_names(host), *also_known_as})
+    return create_app(Service(model, limits), description, token=token, hosts={*own_names(host), *also_known_as})
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,11 +37,7 @@ Value = TypeVar("Value")
 
 
 class Model(Protocol):
-    """A network, ready, as a `Predictor` is.
-
-    `prepare` is called by several threads at once, and so is `predict` where a service has several that compute;
-    `explain` is called by one at a time.
-    """
+    """A network, ready, as a `Predictor` is; of its methods only `prepare` is called by several threads at once."""
 
     @property
     def record(self) -> RunRecord:
@@ -77,17 +72,14 @@ class Service:
     Args:
         model: the network.
         limits: of pixels and seconds.
-        max_batch: how many pictures it is given at once, at most.
-        n_threads: how many threads may ask it to predict at a time.
     """
 
-    def __init__(self, model: Model, limits: Limits, *, max_batch: int = MAX_BATCH, n_threads: int = 1) -> None:
+    def __init__(self, model: Model, limits: Limits) -> None:
         self.model = model
         self.limits = limits
         self._batcher: Batcher[Tensor, Prediction] = Batcher(
-            model.predict, max_items=max_batch, wait_seconds=WAIT_SECONDS, n_threads=n_threads
+            model.predict, max_items=MAX_BATCH, wait_seconds=WAIT_SECONDS
         )
-        self._explaining = threading.Lock()  # it changes the network's modes meanwhile
         self._pool = ThreadPoolExecutor(
             n_usable_cores(), thread_name_prefix="unfreeze-decode", initializer=computing_alone()
         )
@@ -127,8 +119,7 @@ class Service:
 
         def drawn(view: Tensor) -> Explanation:
             asked = name if name is not None else _surest(self.model.predict([view])[0])
-            with self._explaining:
-                heat = self.model.explain([view], [record.outputs.index(asked)])
+            heat = self.model.explain([view], [record.outputs.index(asked)])
             if heat.note is not None:
                 raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "no_heat_maps", heat.note)
             content = io.BytesIO()

@@ -34,12 +34,7 @@ class Doubling:
 
 @contextmanager
 def batcher(compute: Callable[[Sequence[int]], Sequence[int]], **options: float) -> Iterator[Batcher[int, int]]:
-    made = Batcher(
-        compute,
-        max_items=int(options.get("max_items", 8)),
-        wait_seconds=options.get("wait_seconds", 10.0),
-        n_threads=int(options.get("n_threads", 1)),
-    )
+    made = Batcher(compute, max_items=int(options.get("max_items", 8)), wait_seconds=options.get("wait_seconds", 10.0))
     try:
         yield made
     finally:
@@ -127,15 +122,3 @@ def test_closing_finishes_what_was_submitted() -> None:
     with batcher(compute) as made:
         futures = [submit(made, i) for i in range(20)]
     assert [each.result(0) for each in futures] == [2 * i for i in range(20)]
-
-
-def test_several_threads_compute_side_by_side() -> None:
-    both = threading.Barrier(2)
-
-    def compute(items: Sequence[int]) -> Sequence[int]:
-        both.wait(SECONDS)  # passes only where two are here at once
-        return items
-
-    with batcher(compute, max_items=1, n_threads=2) as made:
-        futures = [submit(made, i) for i in range(6)]
-        assert [each.result(SECONDS) for each in futures] == list(range(6))
