@@ -20,6 +20,7 @@ from .exporting import Exported
 from .freezing import apply_plan, param_groups
 from .layers import Layers
 from .plans import Phase, Plan, strategies
+from .teaching import teach
 from .version import __version__
 
 __all__ = [
@@ -53,5 +54,6 @@ __all__ = [
     "param_groups",
     "plan_for",
     "strategies",
+    "teach",
     "train",
 ]

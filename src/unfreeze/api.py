@@ -6,10 +6,10 @@ Every command of the command line is one of these calls.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unfreeze.exporting import Exported, FormatName
     from unfreeze.plans import Plan
     from unfreeze.predicting import Predictor
+    from unfreeze.serving import Limits
     from unfreeze.training.progress import Progress
 
 __all__ = ["Evaluation", "Run", "check", "checked_names", "load", "plan_for", "train"]
@@ -170,6 +171,57 @@ class Run:
 
         write_methods(self.path)
         return write_report(self.path)
+
+    def serve(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        also_known_as: Sequence[str] = (),
+        limits: Limits | None = None,
+        engine: Literal["auto", "openvino", "compile", "eager"] = "auto",
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        said: Callable[[str], None] | None = None,
+    ) -> str:
+        """Answer as a web service until SIGINT or SIGTERM; return the address that it had.
+
+        Args:
+            host: who can reach it: "127.0.0.1" this machine only, "0.0.0.0" the network.
+            port: where to listen; 0 takes any that is free.
+            token: what requests must carry as `Authorization: Bearer TOKEN`; None: nothing.
+            also_known_as: further names that it is called by, such as a proxy's.
+            limits: of what it takes on (`unfreeze.serving.Limits`); None: the defaults.
+            engine: what computes.
+            device: where.
+            said: told where it listens, and what there is to say of that.
+
+        Raises:
+            ConfigError: the extra `serve` is not installed, or it cannot listen there.
+        """
+        from unfreeze.serving.needs import check_extra
+
+        check_extra()
+        from unfreeze.serving import Limits, bind, exposure_note, open_app, open_predictor, run_server, url_of
+
+        bounds = limits or Limits()
+        tell = said or (lambda _text: None)
+        with bind(host, port) as place:
+            url = url_of(place)
+            predictor, notes = open_predictor(self.path, engine=engine, device=device)
+            app = open_app(
+                predictor,
+                name=self.path.resolve().name,
+                limits=bounds,
+                token=token,
+                host=host,
+                also_known_as=also_known_as,
+            )
+            for note in (*notes, exposure_note(host, token)):
+                if note:
+                    tell(f"note: {note}")
+            run_server(app, place, bounds, ready=lambda: tell(f"{self.path} is served at {url} (Ctrl-C stops it)"))
+            return url
 
     @functools.cached_property
     def _predictor(self) -> Predictor:

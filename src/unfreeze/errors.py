@@ -22,6 +22,7 @@ __all__ = [
     "PlanError",
     "RunError",
     "SelectorError",
+    "TooManyPixelsError",
     "UnfreezeError",
     "WeightsError",
     "did_you_mean",
@@ -46,6 +47,10 @@ class DataError(UnfreezeError):
 
 class ImageError(DataError):
     """One picture that cannot be read, or is of a kind that has no single reading."""
+
+
+class TooManyPixelsError(ImageError):
+    """A picture that says it has more pixels than are read."""
 
 
 class ModelError(UnfreezeError):

@@ -14,6 +14,8 @@ from unfreeze.cli.models import models_command
 from unfreeze.cli.plan import plan_command
 from unfreeze.cli.predict import predict_command
 from unfreeze.cli.report import report_command
+from unfreeze.cli.serve import serve_command
+from unfreeze.cli.teach import teach_command
 from unfreeze.cli.train import train_command
 
 __all__ = ["build_app"]
@@ -32,6 +34,8 @@ COMMANDS = {
         predict_command,
         evaluate_command,
         export_command,
+        serve_command,
+        teach_command,
     ),
     LOOKING: (models_command, layers_command, plan_command),
     KEEPING: (cache_command,),

@@ -20,6 +20,7 @@ __all__ = [
     "JsonFlag",
     "PlanFlags",
     "SourceFlags",
+    "TeachFlags",
     "TrainFlags",
     "WholeNumber",
     "options_from",
@@ -129,15 +130,16 @@ class CheckFlags(DataFlags, CacheFlags, total=False):
     """The settings of a check."""
 
 
+SizeSetting = Annotated[
+    WholeNumber,
+    _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own; 10/7 of it for head]"),
+]
+
+
 class PlanFlags(TypedDict, total=False):
     """What trains, when, at which rates, and on which input."""
 
-    size: Annotated[
-        WholeNumber,
-        _setting(
-            "size", NETWORK, "Height and width of the input, px. [default: the network's own; 10/7 of it for head]"
-        ),
-    ]
+    size: SizeSetting
     hidden: Annotated[WholeNumber, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
     features: Annotated[
         Literal["last", "stages"],
@@ -190,7 +192,31 @@ class PlanFlags(TypedDict, total=False):
     batch_size: Annotated[WholeNumber, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
 
 
-class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
+class NetworkFlags(CacheFlags, total=False):
+    """Which pretrained network, and where it is computed."""
+
+    model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
+    weights: Annotated[
+        Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
+    ]
+    no_pretrained: Annotated[bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)]
+    seed: Annotated[WholeNumber, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
+    device: Annotated[Literal["auto", "cpu", "cuda"], _setting("device", MACHINE, "Where to compute.")]
+    engine: Annotated[
+        Literal["auto", "openvino", "compile", "eager"],
+        _setting(
+            "engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that agrees with PyTorch."
+        ),
+    ]
+
+
+class TeachFlags(NetworkFlags, total=False):
+    """The settings of a lesson, whose head is linear and alone trains."""
+
+    size: SizeSetting
+
+
+class TrainFlags(DataFlags, PlanFlags, NetworkFlags, total=False):
     """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
 
     skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
@@ -198,11 +224,6 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
         bool,
         _setting("check_labels", DATA, "Name labels that are probably wrong, in the report; takes a second or two."),
     ]
-    model: Annotated[str, _setting("model", NETWORK, "A timm network by name, or a finished RUN to continue from.")]
-    weights: Annotated[
-        Path, _setting("weights", NETWORK, "Pretrained weights from a file (.safetensors, .pt, .pth, .bin).")
-    ]
-    no_pretrained: Annotated[bool, Parameter(group=NETWORK, help="Begin from random weights.", show_default=False)]
     augment: Annotated[
         Literal["none", "light", "standard"],
         _setting(
@@ -243,11 +264,9 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
             "What picks the best epoch on validation. [default: balanced_accuracy, map or mae, by task]",
         ),
     ]
-    seed: Annotated[WholeNumber, _setting("seed", TRAINING, "Split, order, views and the new head follow from it.")]
     data_seed: Annotated[
         WholeNumber, _setting("data_seed", TRAINING, "Split, order and views follow from this one. [default: --seed]")
     ]
-    device: Annotated[Literal["auto", "cpu", "cuda"], _setting("device", MACHINE, "Where to compute.")]
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         _setting(
@@ -256,15 +275,11 @@ class TrainFlags(DataFlags, PlanFlags, CacheFlags, total=False):
             "How precisely to compute; bf16 is faster where the processor has it, and less exact. Auto is fp32.",
         ),
     ]
-    engine: Annotated[
-        Literal["auto", "openvino", "compile", "eager"],
-        _setting(
-            "engine", MACHINE, "What computes the frozen layers, once; auto is the fastest that agrees with PyTorch."
-        ),
-    ]
 
 
-def options_from(flags: TrainFlags | CheckFlags | CacheFlags | DataFlags | PlanFlags | SourceFlags) -> dict[str, Any]:
+def options_from(
+    flags: TrainFlags | TeachFlags | CheckFlags | CacheFlags | DataFlags | PlanFlags | SourceFlags,
+) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)
     for name in SWITCHED_OFF:

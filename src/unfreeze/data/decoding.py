@@ -53,7 +53,7 @@ from unfreeze.errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["decode", "decoder_version", "read_bytes", "read_image"]
+__all__ = ["FORMATS", "decode", "decoder_version", "decoders_are_silent", "read_bytes", "read_image"]
 
 FORMATS = (
     "JPEG",
@@ -124,7 +124,7 @@ def decode(payload: bytes, *, name: str, at_least: tuple[int, int] | None = None
     if not payload:
         raise ImageError(f'"{name}" is empty (0 bytes). Replace it or leave it out.')
     try:
-        with _decoders_are_silent():
+        with decoders_are_silent():
             return _decode(payload, name, at_least)
     except ImageError:
         raise
@@ -250,7 +250,7 @@ class _Silence:
 
 
 @contextmanager
-def _decoders_are_silent() -> Iterator[None]:
+def decoders_are_silent() -> Iterator[None]:
     """Ignore the decoders' warnings: what they are about is either harmless or raised as an error.
 
     `warnings.catch_warnings` is not safe in threads: it would restore another thread's filters.

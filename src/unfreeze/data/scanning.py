@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from unfreeze.data.pixels import Pixels
     from unfreeze.data.spec import InputSpec
 
-__all__ = ["Fingerprint", "depth_range", "near_duplicates", "scan"]
+__all__ = ["Fingerprint", "depth_range", "fingerprint_bytes", "near_duplicates", "scan"]
 
 HASH_SIDE = 32  # pixels, what the perceptual hash looks at
 LOOK_AT_LEAST = (224, 224)  # pixels; at the usual sizes of input a picture's view comes out of the same decode
@@ -106,19 +106,28 @@ class _ViewKeeper:
         self.memory.keep(str(path), self.spec, views.squeeze(0), of_8_bits=True)
 
 
+def fingerprint_bytes(payload: bytes, *, name: str) -> Fingerprint:
+    """Return the fingerprint of the bytes of one picture file; `name` is what it is called, also in its error."""
+    return _fingerprint_of(payload, name, lambda _: None)
+
+
 def _fingerprint(root: Path, name: str, keeper: _ViewKeeper | None) -> Fingerprint:
     try:
         payload = read_bytes(root / name)
     except ImageError as error:
         return Fingerprint(name, "", error=str(error))
+    keep = (lambda _: None) if keeper is None else (lambda pixels: keeper.keep(root / name, payload, pixels))
+    return _fingerprint_of(payload, name, keep)
+
+
+def _fingerprint_of(payload: bytes, name: str, decoded: Callable[[Pixels], None]) -> Fingerprint:
     sha256 = hashlib.sha256(payload).hexdigest()
     try:
         pixels = decode(payload, name=name, at_least=LOOK_AT_LEAST)
         depth = pixels.depth
     except ImageError as error:
         return Fingerprint(name, sha256, error=str(error))
-    if keeper is not None:
-        keeper.keep(root / name, payload, pixels)
+    decoded(pixels)
     phash, thumb = _look(pixels)
     low, high = depth or (None, None)
     return Fingerprint(

@@ -33,7 +33,7 @@ N_OF_THE_RUN = 6  # of its own pictures, that an engine is checked on
 
 
 class Predictor:
-    """One network, ready; for one thread at a time.
+    """One network, ready; for one thread at a time, but for `prepare`.
 
     The engine is opened with the first pictures, or by `warm_up`; before that, fewer than `LEAST_PICTURES` are left to
     PyTorch, which needs no preparation.

@@ -8,7 +8,7 @@ from typing import Any
 from unfreeze.reporting.wording import count
 from unfreeze.version import __version__
 
-__all__ = ["render"]
+__all__ = ["house_style", "render"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,5 +27,10 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["count"] = count
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    style = house_style() + (TEMPLATES / "report.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=style, version=__version__, **values)
+
+
+def house_style() -> str:
+    """Return the colours that all of unfreeze's pages have, for light and dark, as CSS custom properties of :root."""
+    return (TEMPLATES / "house.css").read_text(encoding="utf-8")

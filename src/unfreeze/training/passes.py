@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib import metadata
 from itertools import chain, islice
 from typing import Any
 
@@ -17,18 +16,16 @@ from unfreeze.cache import (
     Activations,
     Fetched,
     PassDescription,
-    activation_key,
     fetch_activations,
     row_key,
 )
 from unfreeze.data import batches
-from unfreeze.data.decoding import decoder_version
 from unfreeze.data.spec import Augment
-from unfreeze.data.views import RECIPE_VERSION
 from unfreeze.engines import Engine, EngineName, Opened, Precision, open_engine, possible_engines, possible_precision
 from unfreeze.frontier import Split, merge_prefixes
 from unfreeze.frontier.keys import engine_key
 from unfreeze.training.needs import Need, Row
+from unfreeze.training.pass_keys import describe_pass, pass_key
 from unfreeze.training.prefixes import PassContext, PrefixUse
 from unfreeze.training.sharing import Keeper, grouped, within_budget
 
@@ -37,7 +34,6 @@ __all__ = ["Passes"]
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Tensors = Mapping[str, np.ndarray]  # by name
 Computed = tuple[Numbers, Tensors]  # numbers of rows, and their tensors
-PACKAGES: dict[EngineName, str] = {"openvino": "openvino", "compile": "torch", "eager": "torch"}
 
 
 class Passes:
@@ -107,28 +103,21 @@ class Passes:
         ]
 
     def _pass_key(self, split: Split, augment: Augment) -> str:
-        context, name = self.context, self.engine_name
-        return activation_key(
+        context = self.context
+        return pass_key(
+            split,
             context.network.spec,
             augment=augment,
-            recipe_version=RECIPE_VERSION,
             seed=context.settings.seed,
-            weights_sha256=split.weights_hash,
-            graph=split.graph_hash,
-            engine=f"{name} {metadata.version(PACKAGES[name])} on {context.prefix.device.type}",
+            engine=self.engine_name,
             precision=self.precision,
-            decoder=decoder_version(),
+            device=context.prefix.device,
         )
 
     def _description(self, split: Split, augment: Augment) -> PassDescription:
         network, settings = self.context.network, self.context.settings
-        return PassDescription(
-            model=network.record.architecture,
-            frontier=", ".join(tensor.name for tensor in split.frontier),
-            size=network.spec.size,
-            views="evaluation" if augment == "none" else f"{augment}, seed {settings.seed}",
-            engine=self.engine_name,
-            precision=self.precision,
+        return describe_pass(
+            split, network, augment=augment, seed=settings.seed, engine=self.engine_name, precision=self.precision
         )
 
     def _engine_for(self, need: Need) -> EngineName:

@@ -1,0 +1,134 @@
+"""Requests that come within a few milliseconds of each other are computed together, by one thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Batcher"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry(Generic[Item, Result]):
+    """One item, and where its result goes."""
+
+    item: Item
+    future: Future[Result]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """Work of another kind for the same thread."""
+
+    work: Callable[[], Any]
+    future: Future[Any]
+
+
+class Batcher(Generic[Item, Result]):
+    """One thread that computes what others submit, as much at once as has come.
+
+    It waits only for what was announced: where nothing else is on its way, a single item is computed at once.
+
+    Args:
+        compute: from items to as many results, in their order; called in the batcher's thread and no other.
+        max_items: at most so many at once.
+        wait_seconds: at most so long after the first.
+    """
+
+    def __init__(
+        self, compute: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int, wait_seconds: float
+    ) -> None:
+        self._compute = compute
+        self._max_items = max_items
+        self._wait_seconds = wait_seconds
+        self._queue: SimpleQueue[_Entry[Item, Result] | _Call] = SimpleQueue()
+        self._coming = 0
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="unfreeze-compute", daemon=True)
+        self._thread.start()
+
+    def announce(self, n_items: int) -> None:
+        """Say that so many items are being made ready; each must be submitted, or withdrawn."""
+        with self._lock:
+            self._coming += n_items
+
+    def withdraw(self, n_items: int = 1) -> None:
+        """Say that so many announced items will not come."""
+        with self._lock:
+            self._coming -= n_items
+
+    def submit(self, item: Item, future: Future[Result]) -> None:
+        """Compute an announced item soon; its result, or what `compute` raised, goes into the future.
+
+        A future that was cancelled meanwhile is left out.
+        """
+        self._queue.put(_Entry(item, future))
+        self.withdraw()
+
+    def call(self, work: Callable[[], Value]) -> Future[Value]:
+        """Do other work in the same thread, between batches."""
+        future: Future[Value] = Future()
+        self._queue.put(_Call(work, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted, then end the thread."""
+        self.call(self._stop)
+        self._thread.join()
+
+    def _stop(self) -> None:
+        self._stopped = True
+
+    def _run(self) -> None:
+        while not self._stopped:
+            batch: list[_Entry[Item, Result]] = []
+            call = self._collect(batch)
+            self._answer([entry for entry in batch if entry.future.set_running_or_notify_cancel()])
+            if call is not None:
+                _do(call)
+
+    def _collect(self, batch: list[_Entry[Item, Result]]) -> _Call | None:
+        """Wait for an item; put it and those that follow at once into the batch; return other work that ended it."""
+        found = self._queue.get()
+        end = monotonic() + self._wait_seconds
+        while isinstance(found, _Entry):
+            batch.append(found)
+            if len(batch) == self._max_items:
+                return None
+            wait = max(0.0, end - monotonic()) if self._coming > 0 else 0.0
+            try:
+                found = self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+            except Empty:
+                return None
+        return found
+
+    def _answer(self, batch: Sequence[_Entry[Item, Result]]) -> None:
+        if not batch:
+            return
+        try:
+            results = self._compute([entry.item for entry in batch])
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
+            for entry in batch:
+                entry.future.set_exception(error)
+        else:
+            for entry, result in zip(batch, results, strict=True):
+                entry.future.set_result(result)
+
+
+def _do(call: _Call) -> None:
+    if not call.future.set_running_or_notify_cancel():
+        return
+    try:
+        call.future.set_result(call.work())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, who waits must learn of it
+        call.future.set_exception(error)
