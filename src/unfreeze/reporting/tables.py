@@ -189,7 +189,7 @@ def _found(hits: int, n: int, n_said: int) -> tuple[str, str, str, str]:
 
 def phase_table(record: RunRecord, layers: Sequence[LayerRecord]) -> Table:
     """Return one row per phase: what it trained, at which rates, for how long."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for phase in record.phases:
         trained = [layer for layer in layers if layer.phase == phase.name and layer.trained]
         rates = sorted({lr for layer in trained for lr in layer.lrs})
@@ -207,7 +207,15 @@ def phase_table(record: RunRecord, layers: Sequence[LayerRecord]) -> Table:
                 duration(phase.seconds),
             )
         )
-    header = ("phase", "trained layers", "epochs", "best epoch", "trained parameters", "peak rates", "time")
+    header: tuple[str, ...] = (
+        "phase",
+        "trained layers",
+        "epochs",
+        "best epoch",
+        "trained parameters",
+        "peak rates",
+        "time",
+    )
     selections = [phase.selection for phase in record.phases]
     if any(selections):
         header = (*header, "features kept")

@@ -51,7 +51,8 @@ class GroupLasso:
     @property
     def norms(self) -> Tensor:
         """The norm of each feature's weights, float64 `(n_features,)`; 0 where it does not count."""
-        return self.linear.weight.norm(dim=0)
+        norms: Tensor = self.linear.weight.norm(dim=0)
+        return norms
 
     def ranking(self) -> Tensor:
         """Return the numbers of all features, int64 `(n_features,)`, from the one that counts most.
@@ -193,7 +194,8 @@ def _outputs(rows: Tensor, linear: Linear) -> Tensor:
 def _slopes(rows: Tensor, targets: Tensor, loss: Loss, linear: Linear) -> Tensor:
     """Return the norms of the gradients by each feature's weights, computed in float32."""
     _, by_output = _value_and_slope(loss, outputs_of(rows, linear), targets)
-    return (by_output.float().T @ rows).double().norm(dim=0)
+    norms: Tensor = (by_output.float().T @ rows).double().norm(dim=0)
+    return norms
 
 
 def _shrunk(linear: Linear, length: float) -> Linear:
