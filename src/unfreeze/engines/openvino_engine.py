@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenVinoEngine", "has_bf16", "stored_path"]
 
-PICTURES_A_REQUEST = 8  # few enough for the activations to stay near the core, and little to fill up at the end
+PICTURES_A_REQUEST = 2  # few enough for the activations to stay near the core, and little to fill up at the end
 REQUESTS_A_STREAM = 2  # one computes, one waits
 HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 
