@@ -23,7 +23,7 @@ def show(content: dict[str, Any]) -> None:
     console = Console()
     busy = False
     for scenario, rows in rows_of(content):
-        table = Table(*HEADINGS, title=scenario.title, title_justify="left")
+        table = Table(*HEADINGS, title=_title(scenario, content), title_justify="left")
         for column in table.columns[1:]:
             column.justify = "right"
         for row in rows:
@@ -40,16 +40,21 @@ def show(content: dict[str, Any]) -> None:
 def markdown(content: dict[str, Any]) -> str:
     """Return the results as a section of Markdown: the machine, the pictures, a table for each scenario."""
     tables = rows_of(content)
-    parts = [_described(content), *(_markdown_table(scenario, rows) for scenario, rows in tables)]
+    parts = [_described(content), *(_markdown_table(_title(scenario, content), rows) for scenario, rows in tables)]
     if any(row.busy for _, rows in tables for row in rows):
         parts.append(BUSY_NOTE.replace("*", r"\*"))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(scenario: Scenario, rows: list[Row]) -> str:
+def _title(scenario: Scenario, content: dict[str, Any]) -> str:
+    """Return what a table is called: without the scenario's own number of epochs where another was measured."""
+    return scenario.title.split(",")[0] if isinstance(content["settings"]["epochs"], int) else scenario.title
+
+
+def _markdown_table(title: str, rows: list[Row]) -> str:
     lines = [f"| {' | '.join(HEADINGS)} |", f"|---|{'---:|' * (len(HEADINGS) - 1)}"]
     lines += [f"| {' | '.join(_cells(row, code='`').values())} |".replace(BUSY_MARK, r"\*") for row in rows]
-    return f"### {scenario.title[0].upper()}{scenario.title[1:]}\n\n" + "\n".join(lines)
+    return f"### {title[0].upper()}{title[1:]}\n\n" + "\n".join(lines)
 
 
 def _described(content: dict[str, Any]) -> str:
@@ -58,6 +63,7 @@ def _described(content: dict[str, Any]) -> str:
     n_repeats = max((cell["repeat"] + 1 for cell in content["cells"]), default=0)
     releases = versions["peers"] | versions["unfreeze"]
     settings, epochs = content["settings"], content["settings"]["epochs"]
+    often = "once" if n_repeats == 1 else f"{n_repeats} times: medians, in brackets the smallest and the largest"
     tried = (
         f"Every training is shortened to {epochs} epoch{'s' if epochs > 1 else ''}.\n\n"
         if isinstance(epochs, int)
@@ -69,8 +75,8 @@ def _described(content: dict[str, Any]) -> str:
 - Machine: {machine["cpu"]}, {machine["n_cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}, Python \
 {machine["python"]}.
 - Releases: {", ".join(f"{name} {release}" for name, release in releases.items())}.
-- Each training whole, from the start of its process to its end, in turn, {n_repeats} times: medians, in brackets the \
-smallest and the largest. Accuracy on the same test pictures, with its 95% interval."""
+- Each training whole, from the start of its process to its end, in turn, {often}. \
+Accuracy on the same test pictures, with its 95% interval."""
 
 
 def _cells(row: Row, *, code: str) -> dict[str, str]:

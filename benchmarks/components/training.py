@@ -13,7 +13,9 @@ from components.rows import N_CLASSES, RowsFeeder, loop_settings, random_dataset
 
 if TYPE_CHECKING:
     from unfreeze.backbones import Network
+    from unfreeze.data import Dataset
     from unfreeze.plans import Plan
+    from unfreeze.training.epochs import LoopSettings
     from unfreeze.training.feeding import Feeder
 
 __all__ = ["cached_epochs", "cached_vectors", "many_heads"]
@@ -34,14 +36,7 @@ def cached_vectors(room: Room) -> list[Reading]:
     settings = loop_settings(range(N_VECTORS), range(N_VECTORS, len(dataset)), batch_size=64)
 
     def train(out: Path) -> None:
-        train_plan(
-            (MODEL, "head"),
-            dataset,
-            settings,
-            lambda x, _: RowsFeeder(x, settings, dataset.targets, random_rows),
-            out=out,
-            n_epochs=30,
-        )
+        _train_head(dataset, settings, out=out, n_epochs=30)
 
     outs = [room.folder / f"vectors-{repeat}" for repeat in range(room.n_repeats)]
     seconds = [(seconds_of(partial(train, out)), sum(_epoch_seconds(out))) for out in outs]
@@ -68,14 +63,7 @@ def many_heads(room: Room) -> list[Reading]:
     width = 1280
 
     def alone(out: Path) -> float:
-        train_plan(
-            (MODEL, "head"),
-            dataset,
-            settings,
-            lambda x, _: RowsFeeder(x, settings, dataset.targets, random_rows),
-            out=out,
-            n_epochs=N_HEAD_EPOCHS,
-        )
+        _train_head(dataset, settings, out=out, n_epochs=N_HEAD_EPOCHS)
         return sum(_epoch_seconds(out))  # without the network and the checkpoints, which heads at once have once
 
     vectors = Vectors(
@@ -139,6 +127,13 @@ def cached_epochs(room: Room) -> list[Reading]:
         name = f"an epoch {selector} of {model}, cached against not"
         readings.append(Reading(name=name, value=median(ratios), unit="×", limit=limit))
     return readings
+
+
+def _train_head(dataset: Dataset, settings: LoopSettings, *, out: Path, n_epochs: int) -> None:
+    def feeder_of(network: Network, _plan: Plan) -> Feeder:
+        return RowsFeeder(network, settings, dataset.targets, random_rows)
+
+    train_plan((MODEL, "head"), dataset, settings, feeder_of, out=out, n_epochs=n_epochs)
 
 
 def _epoch_seconds(out: Path) -> list[float]:

@@ -1,5 +1,5 @@
 from .advising import Advice, advise
-from .api import Evaluation, Run, check, load, plan_for, train
+from .api import check, load, plan_for, train
 from .backbones import layers_of
 from .comparing import Comparison, compare
 from .errors import (
@@ -20,6 +20,7 @@ from .exporting import Exported
 from .freezing import apply_plan, param_groups
 from .layers import Layers
 from .plans import Phase, Plan, strategies
+from .run import Evaluation, Run
 from .teaching import teach
 from .version import __version__
 

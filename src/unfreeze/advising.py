@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.advice_records import AdviceRecord, Reason, read_advice
-from unfreeze.api import Run, checked_names, train
+from unfreeze.api import train
 from unfreeze.errors import InterruptedRunError
+from unfreeze.keywords import checked_names
 from unfreeze.options import parse_budget, split_names
 from unfreeze.records import TrainOptions
+from unfreeze.run import Run
 
 if TYPE_CHECKING:
     from unfreeze.training.progress import Progress

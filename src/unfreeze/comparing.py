@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from unfreeze.api import Run, checked_names
 from unfreeze.comparison_records import (
     COMPARE_FILE,
     CompareOptions,
@@ -19,8 +18,10 @@ from unfreeze.comparison_records import (
     resume_command,
 )
 from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError, raise_together
+from unfreeze.keywords import checked_names
 from unfreeze.options import flag, parse_budget, split_names
 from unfreeze.records import TrainOptions
+from unfreeze.run import Run
 
 if TYPE_CHECKING:
     from unfreeze.comparison import ComparisonProgress

@@ -261,10 +261,11 @@ class RunRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     classes: tuple[str, ...]
     split: dict[str, tuple[str, ...]]  # train, val, test: file names
     weights: WeightsRecord
-    engine: str = "eager"
+    engine: str = "eager"  # of the frozen layers
+    engine_precision: str = "fp32"
     cache: CacheRecord = CacheRecord()
     device: str = "cpu"
-    precision: str = "fp32"
+    precision: str = "fp32"  # of what trained
     primary_metric: str
     range_test: RangeTest | None = None  # where `--lr auto` looked for the head's rate
     phases: tuple[PhaseRecord, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +20,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 TOKEN = "correct-horse-battery-staple"
 CLASSES = ("cat", "dog <b>bold")
-CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 DROP = """([name, type, content]) => {
   const bytes = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -41,17 +36,6 @@ PASTE = """([name, type, content]) => {
   transfer.items.add(new File([bytes], name, { type }));
   window.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true }));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt install chromium")
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'unfreeze[dev]'")
-    with playwright_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *CAMERA])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from unfreeze.serving import Limits, bind, url_of
-from unfreeze.serving.running import Server
+from unfreeze.serving import Limits
+from unfreeze.serving.running import Server, bind, url_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

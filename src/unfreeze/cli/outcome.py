@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from unfreeze.api import Run
 from unfreeze.cli.wording import metrics_text, time_text
 from unfreeze.evaluation import read_predictions, worst_confusions, worst_mistakes
 from unfreeze.evaluation.predictions import Predictions
 from unfreeze.records import ModelRecord, Timing, read_json, to_builtins
+from unfreeze.run import Run
 
 __all__ = ["outcome_payload", "outcome_text"]
 

@@ -1,6 +1,5 @@
 """`unfreeze serve`: a run as a web service with a page."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,11 +7,11 @@ from cyclopts import Group, Parameter
 
 from unfreeze.cli.answer import Answer
 from unfreeze.cli.flags import MACHINE, JsonFlag, WholeNumber
+from unfreeze.cli.service_flags import ServiceFlags, service_options
 from unfreeze.serving import Limits
 
 __all__ = ["serve_command"]
 
-SERVICE = Group("Service", sort_key=2)
 LIMITS = Group("Limits", sort_key=3)
 DEFAULTS = Limits()
 MIB = 1024**2
@@ -23,18 +22,7 @@ def serve_command(
     run: Annotated[Path, Parameter(help="The directory of a finished run.")],
     /,
     *,
-    port: Annotated[WholeNumber, Parameter(group=SERVICE, help="Where to listen; 0 takes any that is free.")] = 8000,
-    host: Annotated[
-        str, Parameter(group=SERVICE, help="Who can reach it: 127.0.0.1 this machine only, 0.0.0.0 the network.")
-    ] = "127.0.0.1",
-    token_file: Annotated[
-        Path | None,
-        Parameter(group=SERVICE, help="Ask for the token in this file. [default: that in UNFREEZE_TOKEN, else none]"),
-    ] = None,
-    allow_host: Annotated[
-        tuple[str, ...],
-        Parameter(group=SERVICE, help="A further name that it is called by, such as a proxy's; repeatable."),
-    ] = (),
+    service: Annotated[ServiceFlags | None, Parameter(name="*")] = None,
     max_upload: Annotated[WholeNumber, Parameter(group=LIMITS, help="MiB in a request.")] = (
         DEFAULTS.max_upload_bytes // MIB
     ),
@@ -58,7 +46,6 @@ def serve_command(
     Ctrl-C or SIGTERM ends it, once what is in flight is answered.
     """
     import unfreeze as uf
-    from unfreeze.serving.tokens import find_token
 
     limits = Limits(
         max_upload_bytes=max_upload * MIB,
@@ -69,14 +56,5 @@ def serve_command(
         upload_seconds=timeout,
         answer_seconds=timeout,
     )
-    url = uf.load(run).serve(
-        host=host,
-        port=port,
-        token=find_token(token_file),
-        also_known_as=allow_host,
-        limits=limits,
-        engine=engine,
-        device=device,
-        said=lambda text: print(text, file=sys.stderr, flush=True),
-    )
+    url = uf.load(run).serve(limits=limits, engine=engine, device=device, **service_options(service or {}))
     return Answer(as_json=json, payload={"run": str(run), "url": url}, shown=["Stopped."])

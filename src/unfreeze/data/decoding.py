@@ -48,12 +48,19 @@ from unfreeze.data.deep import (
 )
 from unfreeze.data.jpeg import is_plain_jpeg, read_jpeg
 from unfreeze.data.pixels import Pixels
-from unfreeze.errors import ImageError
+from unfreeze.errors import ImageError, TooManyPixelsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FORMATS", "decode", "decoder_version", "decoders_are_silent", "read_bytes", "read_image"]
+__all__ = [
+    "FORMATS",
+    "decode",
+    "decoder_version",
+    "read_bytes",
+    "read_image",
+    "telling_what_is_wrong",
+]
 
 FORMATS = (
     "JPEG",
@@ -121,16 +128,30 @@ def decode(payload: bytes, *, name: str, at_least: tuple[int, int] | None = None
     Raises:
         ImageError: as `read_image`; `name` stands in its message.
     """
+    with telling_what_is_wrong(payload, name):
+        return _decode(payload, name, at_least)
+
+
+@contextmanager
+def telling_what_is_wrong(payload: bytes, name: str) -> Iterator[None]:
+    """Turn whatever readers raise about the bytes of a picture file into an `ImageError` that names the picture.
+
+    Raises:
+        TooManyPixelsError: it has more pixels than are decoded.
+        ImageError: it is empty, damaged or cut off.
+    """
     if not payload:
         raise ImageError(f'"{name}" is empty (0 bytes). Replace it or leave it out.')
     try:
-        with decoders_are_silent():
-            return _decode(payload, name, at_least)
+        with _decoders_are_silent():
+            yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f'"{name}" is too large to be read: {error} Scale it down or cut it into tiles.') from error
-    except Exception as error:  # on damaged bytes decoders raise nearly everything there is
+        raise TooManyPixelsError(
+            f'"{name}" is too large to be read: {error} Scale it down or cut it into tiles.'
+        ) from error
+    except Exception as error:  # on damaged bytes readers raise nearly everything there is
         raise ImageError(
             f'"{name}" is damaged or cut off: {str(error) or type(error).__name__}. Replace it or leave it out.'
         ) from error
@@ -250,7 +271,7 @@ class _Silence:
 
 
 @contextmanager
-def decoders_are_silent() -> Iterator[None]:
+def _decoders_are_silent() -> Iterator[None]:
     """Ignore the decoders' warnings: what they are about is either harmless or raised as an error.
 
     `warnings.catch_warnings` is not safe in threads: it would restore another thread's filters.

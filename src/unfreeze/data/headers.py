@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from unfreeze.data.decoding import FORMATS, decoders_are_silent
+from unfreeze.data.decoding import FORMATS, telling_what_is_wrong
 from unfreeze.data.deep import MAX_PIXELS, is_tiff
 from unfreeze.errors import ImageError, TooManyPixelsError
 
@@ -66,19 +66,8 @@ def read_header(payload: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> H
         ImageError: it is empty, of no known format, has more than one picture, is cut off, or says that it has more
             pixels than its bytes can hold.
     """
-    if not payload:
-        raise ImageError(f'"{name}" is empty (0 bytes). Replace it or leave it out.')
-    try:
-        with decoders_are_silent():
-            return _read(payload, name, max_pixels)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(f'"{name}" has too many pixels: {error} Scale it down.') from error
-    except Exception as error:  # on damaged bytes readers raise nearly everything there is
-        raise ImageError(
-            f'"{name}" is damaged or cut off: {str(error) or type(error).__name__}. Replace it or leave it out.'
-        ) from error
+    with telling_what_is_wrong(payload, name):
+        return _read(payload, name, max_pixels)
 
 
 def _read(payload: bytes, name: str, max_pixels: int) -> Header:

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
@@ -16,15 +17,17 @@ from unfreeze.serving.about import describe_model
 from unfreeze.serving.access import is_loopback, own_names
 from unfreeze.serving.application import create_app
 from unfreeze.serving.connections import impatient_protocol
+from unfreeze.serving.limits import Limits
+from unfreeze.serving.opening import open_predictor
 from unfreeze.serving.service import Service
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from unfreeze.serving.limits import Limits
+    from unfreeze.engines import EngineName
     from unfreeze.serving.service import Model
 
-__all__ = ["Server", "bind", "exposure_note", "open_app", "run_server", "url_of"]
+__all__ = ["Server", "answer_until_stopped", "bind", "exposure_note", "open_app", "run_server", "serve_run", "url_of"]
 
 BACKLOG = 256
 LAST_PORT = 65535
@@ -49,6 +52,65 @@ def open_app(
         model.record, model.model_record, name=name, limits=limits, heat_maps=find_spec("captum") is not None
     )
     return create_app(Service(model, limits), description, token=token, hosts={*own_names(host), *also_known_as})
+
+
+def serve_run(
+    run: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    also_known_as: Collection[str] = (),
+    limits: Limits | None = None,
+    engine: Literal["auto"] | EngineName = "auto",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    said: Callable[[str], None] | None = None,
+) -> str:
+    """Answer for a run's network until SIGINT or SIGTERM; see `Run.serve`."""
+    bounds, tell = limits or Limits(), said or (lambda _text: None)
+
+    def opened() -> FastAPI:
+        predictor, notes = open_predictor(run, engine=engine, device=device)
+        for note in notes:
+            tell(f"note: {note}")
+        name = run.resolve().name
+        return open_app(predictor, name=name, limits=bounds, token=token, host=host, also_known_as=also_known_as)
+
+    return answer_until_stopped(
+        opened, host=host, port=port, token=token, limits=bounds, said=tell, what=f"{run} is served"
+    )
+
+
+def answer_until_stopped(
+    opened: Callable[[], FastAPI],
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    limits: Limits,
+    said: Callable[[str], None],
+    what: str,
+) -> str:
+    """Let an application answer until SIGINT or SIGTERM; return the address that it had.
+
+    Args:
+        opened: makes the application, once it is certain that the place is free.
+        host: who can reach it.
+        port: where to listen; 0 takes any that is free.
+        token: what requests must carry; None: nothing, which is said where others can reach it.
+        limits: of connections and seconds.
+        said: told where it listens, and what there is to say of that.
+        what: the beginning of that sentence, such as "runs/photos-head-1 is served".
+
+    Raises:
+        ConfigError: the place is taken, may not be used, or is no place of this machine.
+    """
+    with bind(host, port) as place:
+        app, url = opened(), url_of(place)
+        if note := exposure_note(host, token):
+            said(f"note: {note}")
+        run_server(app, place, limits, ready=lambda: said(f"{what} at {url} (Ctrl-C stops it)"))
+        return url
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -81,7 +81,7 @@ class Service:
             model.predict, max_items=MAX_BATCH, wait_seconds=WAIT_SECONDS
         )
         self._pool = ThreadPoolExecutor(
-            n_usable_cores(), thread_name_prefix="unfreeze-decode", initializer=computing_alone()
+            n_usable_cores(), thread_name_prefix="unfreeze-serve", initializer=computing_alone()
         )
 
     def close(self) -> None:

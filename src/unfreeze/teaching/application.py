@@ -50,7 +50,7 @@ __all__ = ["create_app"]
 
 Found = TypeVar("Found")
 OWN_PAGE = Path(__file__).parent / "page"
-SHARED = ("client.js", "cards.js", "icon.svg", "page.css")  # with the page of `unfreeze serve`
+SHARED = ("client.js", "cards.js", "scale.js", "icon.svg", "page.css")  # with the page of `unfreeze serve`
 CHANGE_ERRORS = (403, 409, 421, 422)
 UPLOAD_ERRORS = (400, 403, 408, 409, 413, 415, 421, 422, 503)
 JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}

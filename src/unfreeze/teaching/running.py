@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unfreeze.api import checked_names
+from unfreeze.keywords import checked_names
 from unfreeze.records import TrainOptions
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from unfreeze.serving import Limits
 
 __all__ = ["TEACH_OPTIONS", "teach"]
@@ -52,17 +54,17 @@ def teach(
 
     changes = checked_names(options, TEACH_OPTIONS)
     check_extra()
-    from unfreeze.serving import Limits, bind, exposure_note, run_server, url_of
+    from unfreeze.serving import Limits, answer_until_stopped
     from unfreeze.serving.access import own_names
     from unfreeze.teaching.application import create_app
     from unfreeze.teaching.lesson import Lesson
 
     bounds, tell = limits or Limits(), said or (lambda _text: None)
-    with bind(host, port) as place:
+
+    def opened() -> FastAPI:
         lesson = Lesson(Path(folder), TrainOptions(**changes), given=frozenset(changes))
-        app = create_app(lesson, limits=bounds, token=token, hosts={*own_names(host), *also_known_as})
-        url = url_of(place)
-        if note := exposure_note(host, token):
-            tell(f"note: {note}")
-        run_server(app, place, bounds, ready=lambda: tell(f"{folder} is taught at {url} (Ctrl-C stops it)"))
-        return url
+        return create_app(lesson, limits=bounds, token=token, hosts={*own_names(host), *also_known_as})
+
+    return answer_until_stopped(
+        opened, host=host, port=port, token=token, limits=bounds, said=tell, what=f"{folder} is taught"
+    )

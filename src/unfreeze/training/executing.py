@@ -136,7 +136,8 @@ def finish(
     update(
         setup.out, record, status="done", notes=notes, range_test=test, phases=cursor.phases, timing=timing,
         metrics=metrics, calibration=calibration.record,
-        engine=feeder.use.engine, cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
+        engine=feeder.use.engine, engine_precision=feeder.use.precision,
+        cache=CacheRecord(hit_ratio=feeder.use.hit_ratio, n_bytes=feeder.use.n_bytes),
     )  # fmt: skip
 
 

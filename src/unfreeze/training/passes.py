@@ -73,6 +73,7 @@ class Passes:
         self.use = replace(
             self.use,
             engine=self.engine_name,
+            precision=self.precision,
             n_rows=self.use.n_rows + len(rows),
             n_hits=self.use.n_hits + found.n_hits,
             n_bytes=self.use.n_bytes + found.activations.n_bytes,

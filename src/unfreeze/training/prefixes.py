@@ -34,6 +34,7 @@ class PrefixUse:
     """What the frozen part has cost a training so far."""
 
     engine: str = "eager"
+    precision: Precision = "fp32"
     seconds: float = 0.0
     n_rows: int = 0  # asked for, over all phases
     n_hits: int = 0  # of them, in the cache already
@@ -45,9 +46,10 @@ class PrefixUse:
         return self.n_hits / self.n_rows if self.n_rows else None
 
     def plus(self, other: PrefixUse) -> PrefixUse:
-        """Return both together; the engine is the later one's."""
+        """Return both together; the engine and its precision are the later one's."""
         return PrefixUse(
             engine=other.engine,
+            precision=other.precision,
             seconds=self.seconds + other.seconds,
             n_rows=self.n_rows + other.n_rows,
             n_hits=self.n_hits + other.n_hits,

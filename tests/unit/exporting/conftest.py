@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from unfreeze.api import Run
     from unfreeze.backbones import Network
+    from unfreeze.run import Run
 
 N_PICTURES = 30
 

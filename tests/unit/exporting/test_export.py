@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from unfreeze.api import Run
+    from unfreeze.run import Run
 
 pytestmark = pytest.mark.slow
 OPENERS: dict[str, Any] = {"onnx": open_onnx, "openvino": open_openvino, "torch": open_torch}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from unfreeze.api import Run
+    from unfreeze.run import Run
 
 pytestmark = pytest.mark.slow
 

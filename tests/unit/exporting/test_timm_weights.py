@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from unfreeze.api import Run
     from unfreeze.backbones import Network
+    from unfreeze.run import Run
 
 pytestmark = pytest.mark.slow
 

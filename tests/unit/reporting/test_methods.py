@@ -36,6 +36,22 @@ def test_the_paragraph_names_network_weights_data_phases_rates_and_results(make_
         assert part in text
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_engine_of_the_frozen_layers_is_told_with_its_own_precision(
+    make_run: Callable[..., Path], precision: str
+) -> None:
+    directory = make_run()
+    record = read_json(directory / "run.json", RunRecord)
+    cache = msgspec.structs.replace(record.cache, hit_ratio=0.5)
+    write_json(
+        directory / "run.json",
+        msgspec.structs.replace(record, engine="openvino", engine_precision=precision, cache=cache),
+    )
+    assert f"for each view of a picture (openvino, {precision})." in write_methods(directory).read_text(
+        encoding="utf-8"
+    )
+
+
 def test_the_limits_say_what_the_figures_do_not_know(make_run: Callable[..., Path]) -> None:
     text = write_methods(make_run()).read_text(encoding="utf-8")
     assert "One split and one seed" in text

@@ -11,8 +11,9 @@ from support.services import served
 
 from unfreeze.errors import ConfigError
 from unfreeze.predicting import Predictor
-from unfreeze.serving import Limits, exposure_note, open_app
+from unfreeze.serving import Limits, open_app
 from unfreeze.serving.access import own_names
+from unfreeze.serving.running import exposure_note
 from unfreeze.serving.tokens import find_token
 
 Png = Callable[..., bytes]

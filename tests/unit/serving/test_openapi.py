@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from PIL import Image
 from schemathesis import GenerationMode
 from support.services import served
+from support.uploads import pictures
 
 from unfreeze.predicting import Predictor
 from unfreeze.serving import Limits, open_app
 
 TOKEN = "correct-horse-battery-staple"
-
-
-def pictures() -> st.SearchStrategy[bytes]:
-    """Files that the document's `format: binary` stands for: no schema can say that they must be pictures."""
-
-    def png(size: tuple[int, int]) -> bytes:
-        content = io.BytesIO()
-        Image.new("RGB", size, (200, 60, 60)).save(content, "PNG")
-        return content.getvalue()
-
-    return st.tuples(st.integers(1, 64), st.integers(1, 64)).map(png)
 
 
 @pytest.fixture(scope="module")

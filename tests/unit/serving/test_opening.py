@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unfreeze.predicting import Predictor
-from unfreeze.serving import open_predictor
+from unfreeze.serving.opening import open_predictor
 
 Png = Callable[..., bytes]
 

@@ -17,7 +17,8 @@ from unfreeze.errors import ConfigError
 from unfreeze.evaluation import Prediction
 from unfreeze.evaluation.attribution import HeatMaps
 from unfreeze.predicting import Predictor
-from unfreeze.serving import Limits, bind, open_app
+from unfreeze.serving import Limits, open_app
+from unfreeze.serving.running import bind
 
 Png = Callable[..., bytes]
 SECONDS = 60

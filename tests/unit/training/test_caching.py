@@ -250,4 +250,5 @@ def test_what_was_computed_in_fp32_is_not_taken_for_bf16(data: StudiedData, tmp_
         feeder = CachedFeeder(network, plan, data, settings, prefix=prefix, progress=Silent())
         feeder.feed(range(1), phase=0, head_alone=True, check=lambda: None)
         hits.append(feeder.use.hit_ratio)
+        assert feeder.use.precision == (precision if has_bf16() else "fp32")
     assert hits == ([0.0, 0.0, 1.0] if has_bf16() else [0.0, 1.0, 1.0])

@@ -3,6 +3,7 @@
 import { setUpCamera } from "./camera.js";
 import { amount, element, makeCard, showAnswer, showProblem } from "./cards.js";
 import { askJson, form, keepToken, queue } from "./client.js";
+import { scale } from "./scale.js";
 
 const AT_ONCE = 4;
 const MIB = 1024 ** 2;
@@ -46,19 +47,7 @@ function headline(metric) {
     element("p", { class: "muted" }, `${metric.title} on ${model.n_test.toLocaleString("en")} test pictures`),
   ];
   const isShare = metric.low !== null && metric.low >= 0 && metric.high <= 1 && model.task !== "regression";
-  return isShare ? [...found, ...scale(metric)] : found;
-}
-
-function scale({ value, low, high }) {
-  const span = element("span", { class: "span" });
-  const point = element("span", { class: "point" });
-  span.style.left = `${100 * low}%`;
-  span.style.width = `${100 * (high - low)}%`;
-  point.style.left = `${100 * value}%`;
-  return [
-    element("div", { class: "scale", "aria-hidden": "true" }, span, point),
-    element("p", { class: "ends", "aria-hidden": "true" }, element("span", {}, "none right"), element("span", {}, "all right")),
-  ];
+  return isShare ? [...found, ...scale(metric, "none right", "all right")] : found;
 }
 
 function add(files) {

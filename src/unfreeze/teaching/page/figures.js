@@ -2,6 +2,7 @@
 
 import { element, percent } from "./cards.js";
 import { at, plural } from "./parts.js";
+import { scale } from "./scale.js";
 import { thumbnails } from "./thumbnails.js";
 
 const DOING = {
@@ -51,26 +52,13 @@ function figures(taught) {
   const parts = [
     element("p", { class: "figure" }, percent(value)),
     element("p", { class: "muted" }, "of pictures that it had not seen are recognised"),
-    ...scale(taught.accuracy),
+    ...scale(taught.accuracy, "none", "all"),
   ];
   if (low !== null) parts.push(element("p", {}, `Of 100 such pictures, between ${Math.round(100 * low)} and ${Math.round(100 * high)} would be recognised (95% interval, ${taught.n_folds} folds).`));
   if (Math.abs(taught.balanced_accuracy.value - value) > 0.01) parts.push(element("p", {}, `If every class counts the same: ${taught.balanced_accuracy.text}.`));
   if (taught.n_units < taught.n_pictures) parts.push(element("p", { class: "muted" }, `Frames of one recording, and pictures that are nearly the same, were held out together: ${taught.n_pictures} pictures count as ${taught.n_units}.`));
   parts.push(...confusions(taught), ...mistakes(taught));
   return parts;
-}
-
-function scale({ value, low, high }) {
-  if (low === null) return [];
-  const span = element("span", { class: "span" });
-  const point = element("span", { class: "point" });
-  span.style.left = `${100 * low}%`;
-  span.style.width = `${100 * (high - low)}%`;
-  point.style.left = `${100 * value}%`;
-  return [
-    element("div", { class: "scale", "aria-hidden": "true" }, span, point),
-    element("p", { class: "ends", "aria-hidden": "true" }, element("span", {}, "none"), element("span", {}, "all")),
-  ];
 }
 
 function confusions({ confusions: found }) {
