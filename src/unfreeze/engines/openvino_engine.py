@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 from collections import deque
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from unfreeze.backbones import keep_freed_memory
 from unfreeze.data.threads import one_thread
 from unfreeze.engines.converting import convert
 from unfreeze.engines.engine import N_BATCHES_IN_FLIGHT, Engine, Precision, split_rows
+from unfreeze.engines.openvino_core import openvino_core
 from unfreeze.engines.storing import read_stored, store
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class OpenVinoEngine(Engine):
         keep_freed_memory()  # tracing runs the prefix once
         with one_thread():
             model = convert(prefix, (min(batch_size, PICTURES_A_REQUEST), 3, *size))
-        compiled = _core().compile_model(model, "CPU", _config(precision))
+        compiled = openvino_core().compile_model(model, "CPU", _config(precision))
         return cls(compiled, precision=precision, batch_size=batch_size)
 
     @classmethod
@@ -80,7 +80,7 @@ class OpenVinoEngine(Engine):
         if payload is None:
             return None
         try:
-            compiled = _core().import_model(payload, "CPU", _config(precision))
+            compiled = openvino_core().import_model(payload, "CPU", _config(precision))
         except RuntimeError:  # of another build of OpenVINO
             return None
         return cls(compiled, precision=precision, batch_size=batch_size)
@@ -120,8 +120,8 @@ def stored_path(cache_dir: Path, key: str, *, precision: Precision, batch_size: 
 
     made_for = (
         openvino.get_version(),
-        str(_core().get_property("CPU", "FULL_DEVICE_NAME")),
-        str(sorted(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))),
+        str(openvino_core().get_property("CPU", "FULL_DEVICE_NAME")),
+        str(sorted(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))),
         str(min(batch_size, PICTURES_A_REQUEST)),
     )
     machine = hashlib.sha256("\n".join(made_for).encode()).hexdigest()[:16]
@@ -130,14 +130,7 @@ def stored_path(cache_dir: Path, key: str, *, precision: Precision, batch_size: 
 
 def has_bf16() -> bool:
     """Say whether this processor computes in bf16 itself."""
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-@functools.cache
-def _core() -> Any:
-    import openvino
-
-    return openvino.Core()
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _config(precision: Precision) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unfreeze.engines.converting import convert
+from unfreeze.engines.openvino_core import openvino_core
 from unfreeze.exporting.deployment import INPUT, Deployment, example_pictures, open_axes, output_names
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ def write_openvino(deployment: Deployment, path: Path, *, metadata: Mapping[str,
 
 def open_openvino(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
     """Return what runs an OpenVINO file on uint8 pictures (B, 3, h, w), on the CPU, in float32."""
-    import openvino
-
-    core = openvino.Core()
-    compiled = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
         found = compiled(images)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from unfreeze.backbones import Network, make_head
 from unfreeze.data import make_view
+from unfreeze.engines.openvino_core import openvino_core
 from unfreeze.errors import FailedError
 from unfreeze.exporting import ExportRequest, export_network
 from unfreeze.exporting.onnx_file import open_onnx
@@ -145,13 +146,12 @@ def test_other_architectures_are_exported(
 
 def test_the_metadata_say_all_that_a_user_needs(make_run: Callable[..., Run], tmp_path: Path) -> None:
     import onnxruntime
-    import openvino
 
     run = make_run(conformal=0.5)
     record = run.model.record
     onnx_file, xml, program = (export(run, tmp_path, name).path for name in FORMATS)
     found = onnxruntime.InferenceSession(str(onnx_file)).get_modelmeta().custom_metadata_map
-    model = openvino.Core().read_model(xml)
+    model = openvino_core().read_model(xml)
     in_torch = dict.fromkeys(found, "")
     torch.export.load(program, extra_files=in_torch)
     assert {name: model.get_rt_info(["unfreeze", name]).astype(str) for name in found} == found
@@ -163,6 +163,30 @@ def test_the_metadata_say_all_that_a_user_needs(make_run: Callable[..., Run], tm
     assert json.loads(found["conformal"])["thresholds"] == list(record.conformal.thresholds)
     described = json.loads(found["input"])
     assert (described["layout"], described["height"], described["interpolation"]) == ("NCHW", "any", "bicubic")
+
+
+FREED_BY_ANOTHER_THREAD = """
+import signal, sys, threading
+from pathlib import Path
+from unfreeze.exporting.openvino_file import open_openvino
+
+held = [open_openvino(Path(sys.argv[1]))]
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda number, frame: print("handled", flush=True))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_another_thread_has_freed_an_opened_file(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    """OpenVINO unmaps the signal stack of the thread that loaded it: see `openvino_core`."""
+    done = export(make_run(), tmp_path, "openvino")
+    command = [sys.executable, "-c", FREED_BY_ANOTHER_THREAD, str(done.path)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (told.returncode, told.stdout) == (0, "handled\n"), told.stderr
 
 
 @pytest.mark.parametrize("name", FORMATS)
