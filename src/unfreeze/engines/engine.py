@@ -29,10 +29,12 @@ class Engine(ABC):
     Attributes:
         name: which engine it is.
         precision: in what it computes; what it returns is float32 all the same.
+        n_threads: how many threads with small batches of their own get more done than one.
     """
 
     name: EngineName
     precision: Precision
+    n_threads: int = 1
 
     @abstractmethod
     def run(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, ...]]:

@@ -50,6 +50,7 @@ class OpenVinoEngine(Engine):
         self._n_pictures: int = compiled.input(0).shape[0]
         n_streams: int = compiled.get_property("NUM_STREAMS")
         n_parts = -(-batch_size // self._n_pictures)
+        self.n_threads = n_streams
         self._n_requests = max(REQUESTS_A_STREAM * n_streams, N_BATCHES_IN_FLIGHT * n_parts)
 
     @classmethod
@@ -156,7 +157,8 @@ class _Flight:
     """The requests of one run, first in, first out, so that order needs no bookkeeping."""
 
     def __init__(self, compiled: Any, *, n_requests: int, n_pictures: int) -> None:
-        self._idle = [compiled.create_infer_request() for _ in range(n_requests)]
+        self._compiled, self._n_unmade = compiled, n_requests  # made as they are needed: each has memory of its own
+        self._idle: list[Any] = []
         self._n_pictures = n_pictures
         # The pictures are kept with their request: OpenVINO reads them where they are.
         self.busy: deque[tuple[Any, Tensor, _Gathering, int]] = deque()
@@ -169,11 +171,17 @@ class _Flight:
         batch = _Gathering(tuple(torch.from_numpy(each).new_empty((n, *each.shape[1:])) for each in self._empty), n)
         self._gathering.append(batch)
         for whole, n_real in split_rows(images, self._n_pictures):
-            if not self._idle:
-                self.land()
-            request = self._idle.pop()
+            request = self._request()
             self.busy.append((request, whole, batch, n_real))
             request.start_async([whole.numpy()], share_inputs=True)
+
+    def _request(self) -> Any:
+        if not self._idle and self._n_unmade:
+            self._n_unmade -= 1
+            return self._compiled.create_infer_request()
+        if not self._idle:
+            self.land()
+        return self._idle.pop()
 
     def land(self) -> None:
         """Wait for the oldest request and take what it computed."""

@@ -33,7 +33,7 @@ N_OF_THE_RUN = 6  # of its own pictures, that an engine is checked on
 
 
 class Predictor:
-    """One network, ready; for one thread at a time, but for `prepare`.
+    """One network, ready; for one thread at a time, but for `prepare`, and for `predict` as `n_threads` says.
 
     The engine is opened with the first pictures, or by `warm_up`; before that, fewer than `LEAST_PICTURES` are left to
     PyTorch, which needs no preparation.
@@ -43,8 +43,8 @@ class Predictor:
         record: of the run that it comes from.
         engine: what computes; see `unfreeze.engines.open_engine`.
         device: "auto" (a GPU if there is one), "cpu" or "cuda".
-        batch_size: pictures that are computed together in `stream`. Memory grows with it; OpenVINO computes at most
-            eight at once, and fewer than that are as much work for it as a whole batch of them.
+        batch_size: pictures that are computed together in `stream`. Memory grows with it; OpenVINO computes them
+            two by two, and for it one alone is as much work as two, unless the batch size is 1.
         cache_dir: where the prepared engine is stored for other processes; None: nowhere.
 
     Attributes:
@@ -117,6 +117,14 @@ class Predictor:
     def engine_name(self) -> EngineName:
         """What computes now."""
         return "eager" if self._opened is None else self._opened.engine.name
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads may call `predict` at once, also beside `explain`, and get more done than one.
+
+        1 until the engine is open, and where PyTorch computes: it takes what comes together in one go.
+        """
+        return 1 if self._opened is None else self._opened.engine.n_threads
 
     def prepare(self, data: bytes | Path, *, name: str = "the picture") -> Tensor:
         """Return a picture as the network is given it, by the conversion that training used.

@@ -1,4 +1,4 @@
-"""Requests that come within a few milliseconds of each other are computed together, by one thread."""
+"""Requests that come within a few milliseconds of each other are computed together, or side by side."""
 
 from __future__ import annotations
 
@@ -33,29 +33,42 @@ class _Call:
     future: Future[Any]
 
 
+class _End:
+    """The end of one thread."""
+
+
 class Batcher(Generic[Item, Result]):
-    """One thread that computes what others submit, as much at once as has come.
+    """Threads that compute what others submit, each as much at once as has come.
 
     It waits only for what was announced: where nothing else is on its way, a single item is computed at once.
 
     Args:
-        compute: from items to as many results, in their order; called in the batcher's thread and no other.
+        compute: from items to as many results, in their order; called in the batcher's threads and no others.
         max_items: at most so many at once.
         wait_seconds: at most so long after the first.
+        n_threads: how many compute; with more than one, items are answered in any order.
     """
 
     def __init__(
-        self, compute: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int, wait_seconds: float
+        self,
+        compute: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        max_items: int,
+        wait_seconds: float,
+        n_threads: int = 1,
     ) -> None:
         self._compute = compute
         self._max_items = max_items
         self._wait_seconds = wait_seconds
-        self._queue: SimpleQueue[_Entry[Item, Result] | _Call] = SimpleQueue()
+        self._queue: SimpleQueue[_Entry[Item, Result] | _Call | _End] = SimpleQueue()
         self._coming = 0
-        self._stopped = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="unfreeze-compute", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"unfreeze-compute-{number}", daemon=True)
+            for number in range(n_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def announce(self, n_items: int) -> None:
         """Say that so many items are being made ready; each must be submitted, or withdrawn."""
@@ -76,29 +89,29 @@ class Batcher(Generic[Item, Result]):
         self.withdraw()
 
     def call(self, work: Callable[[], Value]) -> Future[Value]:
-        """Do other work in the same thread, between batches."""
+        """Do other work in one of the same threads, between batches."""
         future: Future[Value] = Future()
         self._queue.put(_Call(work, future))
         return future
 
     def close(self) -> None:
-        """Finish what was submitted, then end the thread."""
-        self.call(self._stop)
-        self._thread.join()
-
-    def _stop(self) -> None:
-        self._stopped = True
+        """Finish what was submitted, then end the threads."""
+        for _ in self._threads:
+            self._queue.put(_End())
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
-        while not self._stopped:
+        other: _Call | _End | None = None
+        while not isinstance(other, _End):
             batch: list[_Entry[Item, Result]] = []
-            call = self._collect(batch)
+            other = self._collect(batch)
             self._answer([entry for entry in batch if entry.future.set_running_or_notify_cancel()])
-            if call is not None:
-                _do(call)
+            if isinstance(other, _Call):
+                _do(other)
 
-    def _collect(self, batch: list[_Entry[Item, Result]]) -> _Call | None:
-        """Wait for an item; put it and those that follow at once into the batch; return other work that ended it."""
+    def _collect(self, batch: list[_Entry[Item, Result]]) -> _Call | _End | None:
+        """Wait for an item; put it and those that follow at once into the batch; return what else ended it."""
         found = self._queue.get()
         end = monotonic() + self._wait_seconds
         while isinstance(found, _Entry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "Model", "Service"]
 
-MAX_BATCH = 16  # pictures: what comes later waits for all of them
+MAX_BATCH = 16  # pictures, where one thread computes: what comes later waits for all of them
 WAIT_SECONDS = 0.004
 Value = TypeVar("Value")
 
 
 class Model(Protocol):
-    """A network, ready, as a `Predictor` is; of its methods only `prepare` is called by several threads at once."""
+    """A network, ready, as a `Predictor` is.
+
+    `prepare` is called by several threads at once, `predict` by as many as it says, `explain` by one.
+    """
 
     @property
     def record(self) -> RunRecord:
@@ -46,6 +50,10 @@ class Model(Protocol):
     @property
     def model_record(self) -> ModelRecord:
         """The network's."""
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads may `predict` at once, also while one explains, and are faster than one."""
 
     def prepare(self, data: bytes, *, name: str) -> Tensor:
         """Return a picture as the network is given it, uint8 (3, height, width); raise ImageError."""
@@ -77,9 +85,14 @@ class Service:
     def __init__(self, model: Model, limits: Limits) -> None:
         self.model = model
         self.limits = limits
+        alone = model.n_threads == 1  # else each takes the next picture: none waits for another's end
         self._batcher: Batcher[Tensor, Prediction] = Batcher(
-            model.predict, max_items=MAX_BATCH, wait_seconds=WAIT_SECONDS
+            model.predict,
+            max_items=MAX_BATCH if alone else 1,
+            wait_seconds=WAIT_SECONDS,
+            n_threads=model.n_threads,
         )
+        self._explaining = threading.Lock()
         self._pool = ThreadPoolExecutor(
             n_usable_cores(), thread_name_prefix="unfreeze-serve", initializer=computing_alone()
         )
@@ -119,7 +132,8 @@ class Service:
 
         def drawn(view: Tensor) -> Explanation:
             asked = name if name is not None else _surest(self.model.predict([view])[0])
-            heat = self.model.explain([view], [record.outputs.index(asked)])
+            with self._explaining:
+                heat = self.model.explain([view], [record.outputs.index(asked)])
             if heat.note is not None:
                 raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "no_heat_maps", heat.note)
             content = io.BytesIO()

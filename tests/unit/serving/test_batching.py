@@ -34,7 +34,12 @@ class Doubling:
 
 @contextmanager
 def batcher(compute: Callable[[Sequence[int]], Sequence[int]], **options: float) -> Iterator[Batcher[int, int]]:
-    made = Batcher(compute, max_items=int(options.get("max_items", 8)), wait_seconds=options.get("wait_seconds", 10.0))
+    made = Batcher(
+        compute,
+        max_items=int(options.get("max_items", 8)),
+        wait_seconds=options.get("wait_seconds", 10.0),
+        n_threads=int(options.get("n_threads", 1)),
+    )
     try:
         yield made
     finally:
@@ -122,3 +127,31 @@ def test_closing_finishes_what_was_submitted() -> None:
     with batcher(compute) as made:
         futures = [submit(made, i) for i in range(20)]
     assert [each.result(0) for each in futures] == [2 * i for i in range(20)]
+
+
+def test_with_two_threads_an_item_does_not_wait_for_the_end_of_another() -> None:
+    compute, gate = Doubling(), threading.Event()
+
+    def slow_for_zero(items: Sequence[int]) -> list[int]:
+        assert items[0] != 0 or gate.wait(SECONDS)
+        return compute(items)
+
+    with batcher(slow_for_zero, max_items=1, n_threads=2) as made:
+        slow = submit(made, 0)
+        assert [submit(made, i).result(SECONDS) for i in range(1, 5)] == [2, 4, 6, 8]
+        assert not slow.done()
+        gate.set()
+        assert slow.result(SECONDS) == 0
+    assert sorted(compute.batches) == [[0], [1], [2], [3], [4]]
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_closing_ends_all_threads(n_threads: int) -> None:
+    def computing() -> int:
+        return sum(thread.name.startswith("unfreeze-compute") for thread in threading.enumerate())
+
+    before = computing()
+    with batcher(Doubling(), n_threads=n_threads) as made:
+        assert submit(made, 1).result(SECONDS) == 2
+        assert computing() == before + n_threads
+    assert computing() == before
