@@ -12,9 +12,39 @@ from unfreeze.data.deep import full_range_of, refuse_frames, refuse_size
 from unfreeze.data.pixels import Pixels
 from unfreeze.errors import ImageError
 
-__all__ = ["decode_dicom"]
+__all__ = ["decode_dicom", "read_dicom"]
 
 WHITE = np.uint8(255)
+PREAMBLE_LENGTH = 132  # bytes, with "DICM" at their end
+META_GROUP = 0x0002  # describes the file, and is never compressed
+TRANSFER_SYNTAX = 0x0002_0010
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+def read_dicom(payload: bytes, *, name: str, with_pixels: bool = True) -> Any:
+    """Return a DICOM file's `pydicom.Dataset`.
+
+    Raises:
+        ImageError: pydicom is missing, or the file is deflated as a whole: pydicom would unpack all of it, a thousand
+            times its size, before it could be asked how large the picture is.
+    """
+    try:
+        import pydicom
+        from pydicom.filereader import data_element_generator
+    except ImportError:
+        raise ImageError(
+            f"\"{name}\" is a DICOM picture, which needs the package pydicom: pip install 'unfreeze[dicom]'"
+        ) from None
+    file = io.BytesIO(payload)
+    file.seek(PREAMBLE_LENGTH)
+    meta = data_element_generator(
+        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 != META_GROUP
+    )
+    for element in meta:
+        if element.tag == TRANSFER_SYNTAX and bytes(element.value or b"").rstrip(b"\0 ") == DEFLATED.encode():
+            raise ImageError(f'"{name}" is a deflated DICOM file, which is not read. Save it uncompressed.')
+    file.seek(0)
+    return pydicom.dcmread(file, stop_before_pixels=not with_pixels)
 
 
 def decode_dicom(payload: bytes, *, name: str) -> Pixels:
@@ -27,13 +57,7 @@ def decode_dicom(payload: bytes, *, name: str) -> Pixels:
     Raises:
         ImageError: pydicom is missing, several frames, no pixels, a compression that needs another package.
     """
-    try:
-        import pydicom
-    except ImportError:
-        raise ImageError(
-            f"\"{name}\" is a DICOM picture, which needs the package pydicom: pip install 'unfreeze[dicom]'"
-        ) from None
-    dataset = pydicom.dcmread(io.BytesIO(payload))
+    dataset = read_dicom(payload, name=name)
     if "PixelData" not in dataset and "FloatPixelData" not in dataset:
         raise ImageError(f'"{name}" is a DICOM file without a picture (no pixel data). Leave it out.')
     n_frames = int(dataset.get("NumberOfFrames") or 1)

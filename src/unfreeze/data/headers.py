@@ -3,12 +3,14 @@
 A file of a few bytes can say that it has a billion pixels, and a decoder makes room for them before it finds out.
 What is asked here costs no more than reading the file's header and finding its parts:
 
-* JPEG, MPO: an end after the first scan; a bit for each block of 8 × 8 pixels, which is the least in a Huffman code.
+* JPEG, MPO: an end after the first scan, at most 100 scans; a bit for each block of 8 × 8 pixels, which is the least in
+  a Huffman code.
 * PNG: all chunks up to IEND; as many bytes as deflate, at its best 1 : 1032, needs for the pixels.
 * WebP, TIFF: as many bytes as the container, or the strips and tiles, say.
 * BMP, PPM: as many bytes as their uncompressed rows take.
 
-GIF and DICOM are left to their decoders, which stop where bytes are missing.
+GIF and DICOM are left to their decoders, which stop where bytes are missing; a DICOM file that is deflated as a whole
+is refused.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from unfreeze.data.decoding import FORMATS, telling_what_is_wrong
 from unfreeze.data.deep import MAX_PIXELS, is_tiff
+from unfreeze.data.dicom import read_dicom
 from unfreeze.errors import ImageError, TooManyPixelsError
 
 __all__ = ["Header", "read_header"]
 
 DICOM_AT = slice(128, 132)
+MAX_SCANS = 100  # of a JPEG, each of which goes over the whole picture; progressive ones have about ten
 MAX_PAGES = 64  # of a TIFF; a chain of them is walked one by one
 PIXELS_PER_JPEG_BYTE = 8 * 64
 BYTES_PER_DEFLATED_BYTE = 1032
@@ -109,6 +113,9 @@ def _jpeg_problem(payload: bytes, image: Image.Image) -> str | None:
         return f"is cut off: a JPEG of {len(payload):,} bytes without its end"
     if image.width * image.height > PIXELS_PER_JPEG_BYTE * len(payload):
         return _too_few_bytes(payload, image)
+    n_scans = payload.count(bytes((0xFF, JPEG_START_OF_SCAN)), scan)
+    if n_scans > MAX_SCANS:
+        return f"has {n_scans:,} scans; at most {MAX_SCANS} are read"
     return None
 
 
@@ -230,13 +237,7 @@ _CHECKS: Mapping[str, Callable[[bytes, Image.Image], str | None]] = MappingProxy
 
 
 def _dicom_header(payload: bytes, name: str) -> Header:
-    try:
-        import pydicom
-    except ImportError:
-        raise ImageError(
-            f"\"{name}\" is a DICOM picture, which needs the package pydicom: pip install 'unfreeze[dicom]'"
-        ) from None
-    dataset = pydicom.dcmread(io.BytesIO(payload), stop_before_pixels=True)
+    dataset = read_dicom(payload, name=name, with_pixels=False)
     return Header("DICOM", int(dataset.Columns), int(dataset.Rows))
 
 

@@ -119,6 +119,11 @@ class Predictor:
         return "eager" if self._opened is None else self._opened.engine.name
 
     @property
+    def is_open(self) -> bool:
+        """Whether the engine is there."""
+        return self._opened is not None
+
+    @property
     def n_threads(self) -> int:
         """How many threads may call `predict` at once, also beside `explain`, and get more done than one.
 

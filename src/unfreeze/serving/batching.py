@@ -47,6 +47,7 @@ class Batcher(Generic[Item, Result]):
         max_items: at most so many at once.
         wait_seconds: at most so long after the first.
         n_threads: how many compute; with more than one, items are answered in any order.
+        initializer: called by each of them first.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Batcher(Generic[Item, Result]):
         max_items: int,
         wait_seconds: float,
         n_threads: int = 1,
+        initializer: Callable[[], None] | None = None,
     ) -> None:
         self._compute = compute
+        self._initializer = initializer
         self._max_items = max_items
         self._wait_seconds = wait_seconds
         self._queue: SimpleQueue[_Entry[Item, Result] | _Call | _End] = SimpleQueue()
@@ -102,6 +105,8 @@ class Batcher(Generic[Item, Result]):
             thread.join()
 
     def _run(self) -> None:
+        if self._initializer is not None:
+            self._initializer()
         other: _Call | _End | None = None
         while not isinstance(other, _End):
             batch: list[_Entry[Item, Result]] = []

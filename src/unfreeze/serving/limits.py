@@ -29,7 +29,8 @@ class Limits:
         answer_seconds: from then until it is answered.
 
     Raises:
-        ConfigError: a limit is not above 0, or has no end; all problems are reported together.
+        ConfigError: a limit is not above 0, or has no end, or a body that is allowed could never be held; all problems
+            are reported together.
 
     >>> Limits(max_files=4).max_files
     4
@@ -48,10 +49,14 @@ class Limits:
     def __post_init__(self) -> None:
         """Check all values, so that no service starts that refuses everything."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
-        raise_together(
-            [
-                f"{name} must be above 0 and finite, but got {value}."
-                for name, value in found.items()
-                if not 0 < value < math.inf
-            ]
-        )
+        problems = [
+            f"{name} must be above 0 and finite, but got {value}."
+            for name, value in found.items()
+            if not 0 < value < math.inf
+        ]
+        if self.max_held_bytes < self.max_upload_bytes:
+            problems.append(
+                f"max_held_bytes must be at least max_upload_bytes ({self.max_upload_bytes:,}), "
+                f"but got {self.max_held_bytes:,}: a body of that size could never be received."
+            )
+        raise_together(problems)

@@ -34,6 +34,7 @@ def open_predictor(
     singly.warm_up()
     if singly.engine_name == "openvino":
         return singly, singly.notes
-    together = Predictor.open(run, engine=singly.engine_name, device=device, batch_size=MAX_BATCH)
+    chosen = singly.engine_name if singly.is_open else engine  # of a run without pictures, the first request opens it
+    together = Predictor.open(run, engine=chosen, device=device, batch_size=MAX_BATCH)
     together.warm_up()
     return together, singly.notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -22,6 +23,8 @@ from unfreeze.serving.opening import open_predictor
 from unfreeze.serving.service import Service
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from fastapi import FastAPI
 
     from unfreeze.engines import EngineName
@@ -127,6 +130,7 @@ def bind(host: str, port: int) -> socket.socket:
         found = socket.socket(family, kind, protocol)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+        found.listen(BACKLOG)  # two sockets may be bound to one place as long as neither listens
     except OSError as error:
         if found is not None:
             found.close()
@@ -138,7 +142,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """A server that says when it is ready, and finishes what is in flight when it is told to stop."""
+    """A server that says when it is ready, and finishes what is in flight when it is told to stop.
+
+    A second signal does not wait for those who ask, a third one for nothing.
+    """
 
     def __init__(self, app: FastAPI, limits: Limits, *, ready: Callable[[], None] | None = None) -> None:
         super().__init__(
@@ -164,9 +171,19 @@ class Server(uvicorn.Server):
         if self._ready is not None and self.started:
             self._ready()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; uvicorn hurries only for a second SIGINT, and for none once the application is being closed."""
+        if self.force_exit:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+
 
 def run_server(app: FastAPI, place: socket.socket, limits: Limits, *, ready: Callable[[], None] | None = None) -> None:
-    """Answer until SIGINT or SIGTERM, then finish what is in flight; a second signal does not wait for that.
+    """Answer until SIGINT or SIGTERM, then finish what is in flight; a second signal does not wait for those who ask.
+
+    A third one ends the process, whatever it is doing.
 
     Args:
         app: the application.

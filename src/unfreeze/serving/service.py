@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -91,6 +91,7 @@ class Service:
             max_items=MAX_BATCH if alone else 1,
             wait_seconds=WAIT_SECONDS,
             n_threads=model.n_threads,
+            initializer=None if alone else computing_alone(),
         )
         self._explaining = threading.Lock()
         self._pool = ThreadPoolExecutor(
@@ -141,8 +142,11 @@ class Service:
             draw_heat_map(seen, heat.maps[0]).save(content, "PNG")
             return Explanation(png=content.getvalue(), name=asked, is_empty=heat.maps[0] is None)
 
-        view = await self._by_deadline(asyncio.wrap_future(self._pool.submit(self._view, upload)))
-        return await self._by_deadline(asyncio.wrap_future(self._batcher.call(lambda: drawn(view))))
+        async def decoded_and_drawn() -> Explanation:
+            view = await asyncio.wrap_future(self._pool.submit(self._view, upload))
+            return await asyncio.wrap_future(self._batcher.call(lambda: drawn(view)))
+
+        return await self._by_deadline(decoded_and_drawn())
 
     def _submit(self, upload: Upload) -> Future[Prediction]:
         """Let a picture be decoded and computed; the future is done when both are."""
@@ -171,7 +175,7 @@ class Service:
         except ImageError as error:
             raise unreadable(error) from None
 
-    async def _by_deadline(self, work: asyncio.Future[Value]) -> Value:
+    async def _by_deadline(self, work: Awaitable[Value]) -> Value:
         """Wait for work, but not for ever; what has not begun by then is cancelled."""
         try:
             return await asyncio.wait_for(work, self.limits.answer_seconds)

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import io
 import sys
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +15,24 @@ import pytest
 
 from unfreeze.data.decoding import read_image
 from unfreeze.data.fingerprint import depth_range
+from unfreeze.data.headers import read_header
 from unfreeze.data.scanning import scan
 from unfreeze.errors import ImageError
 
 pytest.importorskip("pydicom", reason="needs the extra dicom")
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, SecondaryCaptureImageStorage, generate_uid
+
+
+@contextmanager
+def peak_memory_below(n_bytes: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < n_bytes
+    finally:
+        tracemalloc.stop()
+
 
 STORED = np.array([[0, 500], [1000, 2000], [3000, 4095]], np.uint16)
 
@@ -113,6 +129,19 @@ def test_colour_is_read_as_it_is(tmp_path: Path) -> None:
 def test_eight_bit_grey_is_read_as_it_is(tmp_path: Path) -> None:
     grey = np.array([[0, 7], [200, 255]], np.uint8)
     np.testing.assert_array_equal(read_image(write(tmp_path / "a.dcm", grey))[:, :, 2], grey)
+
+
+def test_a_file_that_is_deflated_as_a_whole_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", STORED)
+    whole = path.read_bytes()
+    explicit, deflated = b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99"
+    bomb = zlib.compress(bytes(50_000_000), 9)
+    at = whole.index(explicit)
+    head = whole[: at - 2] + len(deflated).to_bytes(2, "little") + deflated + whole[at + len(explicit) :]
+    path.write_bytes(head[: head.index(b"\x08\x00\x16\x00")] + bomb)
+    for read in (lambda: read_image(path), lambda: read_header(path.read_bytes(), name="a.dcm")):
+        with peak_memory_below(20_000_000), pytest.raises(ImageError, match="deflated"):
+            read()
 
 
 def test_several_frames_are_an_error(tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_no_mode_of_a_whole_picture_is_taken_for_a_wrong_one(mode: str, form: st
     assert read_header(content.getvalue(), name="a").n_pixels == 60_000
 
 
+def test_a_jpeg_of_more_scans_than_anybody_makes_is_refused() -> None:
+    payload = encoded("JPEG")
+    assert read_header(payload, name="a.jpg").format == "JPEG"
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    with pytest.raises(ImageError, match=r"has 151 scans; at most 100"):
+        read_header(payload[:-2] + 150 * scan + payload[-2:], name="a.jpg")
+
+
 @pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 5}, {"subsampling": 2}, {"quality": 1}])
 def test_the_smallest_jpeg_of_one_colour_is_believed(options: dict[str, object]) -> None:
     content = io.BytesIO()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -73,8 +77,9 @@ def test_an_answer_that_takes_too_long_is_a_timeout_and_the_next_is_not(predicto
         response = ask(url, png(0))
         assert (response.status_code, response.json()["error"]["code"]) == (504, "timed_out")
         model.gate.set()
+        deadline = time.monotonic() + SECONDS
         while (response := ask(url, png(0))).status_code == 504:
-            pass
+            assert time.monotonic() < deadline
         assert response.status_code == 200
 
 
@@ -129,10 +134,8 @@ def test_where_no_place_spoke_the_picture_alone_is_drawn(predictor: Predictor, p
 
 
 def test_a_place_that_is_taken_is_an_error_with_a_remedy() -> None:
-    with bind("127.0.0.1", 0) as taken:
-        taken.listen()
-        with pytest.raises(ConfigError, match=r"cannot listen at 127\.0\.0\.1.*--port"):
-            bind("127.0.0.1", taken.getsockname()[1])
+    with bind("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match=r"cannot listen at 127\.0\.0\.1.*--port"):
+        bind("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(ConfigError, match="--host"):
         bind("no.such.host.invalid", 0)
     with pytest.raises(ConfigError, match="--port"):
@@ -142,3 +145,38 @@ def test_a_place_that_is_taken_is_an_error_with_a_remedy() -> None:
 def test_limits_of_nothing_are_refused_together() -> None:
     with pytest.raises(ConfigError, match=r"(?s)max_files.*answer_seconds"):
         Limits(max_files=0, answer_seconds=-1.0)
+    with pytest.raises(ConfigError, match="max_held_bytes must be at least max_upload_bytes"):
+        Limits(max_upload_bytes=1_000, max_held_bytes=999)
+
+
+NEVER_CLOSES = """
+import asyncio, time
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from unfreeze.serving import Limits
+from unfreeze.serving.running import bind, run_server
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    print("closing", flush=True)
+    await asyncio.to_thread(time.sleep, 600)
+
+run_server(FastAPI(lifespan=lifespan), bind("127.0.0.1", 0), Limits(), ready=lambda: print("ready", flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_whoever_asks_often_enough_need_not_kill_what_does_not_close() -> None:
+    command = [sys.executable, "-c", NEVER_CLOSES]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.stdout.readline() == "closing\n"
+        deadline = time.monotonic() + SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            process.terminate()
+            time.sleep(0.1)
+        process.kill()
+    assert process.returncode == -signal.SIGTERM

@@ -97,8 +97,16 @@ def test_the_connection_is_still_good_after_a_refusal(client: httpx.Client, png:
 @pytest.fixture(scope="module")
 def impatient(predictor: Predictor) -> Iterator[str]:
     """The address of a service that waits for nobody, and takes two requests at a time."""
-    limits = Limits(upload_seconds=0.5, header_seconds=0.5, max_in_flight=2, max_held_bytes=200_000)
+    limits = Limits(upload_seconds=0.5, header_seconds=0.5, max_in_flight=2)
     with served(open_app(predictor, name="impatient", limits=limits), limits) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def narrow(predictor: Predictor) -> Iterator[str]:
+    """The address of a service with room for two requests of 100,000 bytes, and all the time in the world."""
+    limits = Limits(upload_seconds=600.0, max_in_flight=8, max_upload_bytes=200_000, max_held_bytes=200_000)
+    with served(open_app(predictor, name="narrow", limits=limits), limits) as found:
         yield found
 
 
@@ -150,23 +158,48 @@ def test_requests_beyond_those_in_flight_are_put_off(impatient: str, png: Png) -
     assert httpx.post(f"{impatient}/predict", files={"files": ("a.png", png(0))}, timeout=60).status_code == 200
 
 
-def test_all_bodies_together_have_a_limit_too(impatient: str) -> None:
-    response = httpx.post(f"{impatient}/predict", content=PART + bytes(300_000) + END, headers=FORM, timeout=60)
-    assert code(response) == (503, "busy")
+def test_all_bodies_together_have_a_limit_and_a_client_that_goes_away_holds_nothing(narrow: str, png: Png) -> None:
+    def ask() -> httpx.Response:
+        padded = png(0) + bytes(20_000)
+        return httpx.post(f"{narrow}/predict", files={"files": ("a.png", padded)}, timeout=60)
+
+    assert ask().status_code == 200
+    with closing(connected(narrow)) as first, closing(connected(narrow)) as second:
+        for slow in (first, second):
+            slow.sendall(head(150_000) + PART + bytes(95_000))
+        refused = _until(ask, lambda response: response.status_code != 200)
+        assert code(refused) == (503, "busy")
+    assert _until(ask, lambda response: response.status_code != 503).status_code == 200
 
 
-def test_a_client_that_goes_away_holds_nothing(impatient: str, png: Png) -> None:
-    for _ in range(4):
-        with closing(connected(impatient)) as gone:
-            gone.sendall(head(100_000) + PART)
+def test_a_client_that_asks_and_does_not_read_is_let_go(impatient: str) -> None:
+    """Whoever has more answers waiting than the service and both kernels hold is dropped, not waited for."""
+    ask = b"GET /cards.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with closing(connected(impatient)) as deaf:
+        deaf.setblocking(False)
+        deadline = time.monotonic() + 60
+        dropped = False
+        while not dropped:
+            assert time.monotonic() < deadline
+            try:
+                deaf.send(ask * 50)
+            except BlockingIOError:
+                time.sleep(0.05)
+            except (BrokenPipeError, ConnectionResetError):
+                dropped = True
+
+
+def _until(ask: Callable[[], httpx.Response], wanted: Callable[[httpx.Response], bool]) -> httpx.Response:
+    """Ask until the server, in its own time, has seen what others did."""
     deadline = time.monotonic() + 30
-    while httpx.post(f"{impatient}/predict", files={"files": ("a.png", png(0))}, timeout=60).status_code != 200:
+    while not wanted(response := ask()):
         assert time.monotonic() < deadline
+    return response
 
 
 def _until_busy(url: str, payload: bytes) -> httpx.Response:
-    """Ask until both slow requests have been let in, which the server does in its own time."""
-    while True:
-        response = httpx.post(f"{url}/predict", files={"files": ("a.png", payload)}, timeout=60)
-        if response.status_code != 200:
-            return response
+    """Ask until both slow requests have been let in."""
+    return _until(
+        lambda: httpx.post(f"{url}/predict", files={"files": ("a.png", payload)}, timeout=60),
+        lambda response: response.status_code != 200,
+    )
