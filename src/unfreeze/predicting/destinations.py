@@ -39,8 +39,8 @@ def check_heat_maps(directory: Path, files: PictureFiles) -> None:
     for folder in files.folders:
         if real.is_relative_to(folder.resolve()):
             raise ConfigError(
-                f'{shown} lies in "{folder}", whose pictures are predicted: heat maps would be among them. Name a '
-                "directory outside of it."
+                f'{shown} lies in "{escape_name(str(folder))}", whose pictures are predicted: heat maps would be among '
+                "them. Name a directory outside of it."
             )
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{shown} is a file; name a directory.")

@@ -323,7 +323,11 @@ def test_a_file_whose_name_is_no_text_has_a_row_with_its_error(
     assert "not valid UTF-8" in strange["error"]
 
 
-@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.csv"), "file/p.csv", "/proc/none/p.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [os.fsdecode(b"caf\xe9.csv"), "file/p.csv", "/proc/none/p.csv"],
+    ids=["no text", "below a file", "where nothing can be made"],
+)
 def test_a_table_that_cannot_be_written_is_an_error_at_once(
     predictor: Predictor, run: Path, pictures: Path, tmp_path: Path, name: str
 ) -> None:
@@ -334,7 +338,6 @@ def test_a_table_that_cannot_be_written_is_an_error_at_once(
     assert left_in(tmp_path) == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_labels_and_values_are_predicted_into_tables(
     make_image_table: Callable[..., Path], tmp_path: Path, task: str
