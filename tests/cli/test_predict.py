@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,17 +133,55 @@ def test_an_interrupted_table_says_how_to_go_on_and_does(
     assert not partial.exists()
 
 
-def test_a_failed_write_of_the_table_keeps_the_rows(
+def test_a_full_disk_keeps_the_rows_and_says_how_to_go_on(
     unfreeze: Callable[..., Any], finished: Path, pets: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "p.csv"
-    (tmp_path / "p.csv.part").mkdir()  # where the table is written before it appears
-    done = unfreeze("predict", finished, pets, "--out", out)
+    out, (before, most) = tmp_path / "p.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, most))  # bytes in any file of this process
+    try:
+        done = unfreeze("predict", finished, pets, "--out", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
     assert done.code == 1
-    assert not out.exists()
-    (tmp_path / "p.csv.part").rmdir()
-    assert unfreeze("predict", finished, pets, "--out", out, "--resume").code == 0
+    last = done.err.splitlines()[-1]
+    assert re.search(r"^error: Could not go on: .*File too large\. The \d+ rows so far are kept in .*--resume", last)
+    assert sorted(path.name for path in tmp_path.glob("p.*")) == ["p.csv.partial"]
+    again = unfreeze("predict", finished, pets, "--out", out, "--resume")
+    assert again.code == 0, again.err
+    assert re.search(r", [1-9]\d* of them earlier", again.err)
     assert len(csv_rows(out)) == 28
+
+
+def test_what_is_wrong_is_said_before_the_network_loads(
+    unfreeze: Callable[..., Any], finished: Path, pets: Path, tmp_path: Path
+) -> None:
+    damaged, out = tmp_path / "run", tmp_path / "p.csv"
+    shutil.copytree(finished, damaged)
+    (damaged / "model.safetensors").write_bytes(b"damaged")
+    assert "no such file" in unfreeze("predict", damaged, tmp_path / "none.png").err
+    assert "takes no files" in unfreeze("predict", damaged, pets, "--out", damaged / "run.json" / "p.csv").err
+    if find_spec("captum") is not None:
+        assert "is a file" in unfreeze("predict", damaged, pets, "--heatmaps", damaged / "run.json").err
+    partial = tmp_path / "p.csv.partial"
+    partial.write_text("notes\n", encoding="utf-8")
+    assert "Go on with it by --resume" in unfreeze("predict", damaged, pets, "--out", out).err
+    assert "was not written by this unfreeze" in unfreeze("predict", damaged, pets, "--out", out, "--resume").err
+    partial.unlink()
+    out.touch()
+    assert "is complete" in unfreeze("predict", damaged, pets, "--out", out, "--resume").err
+    assert "RunError" in json.loads(unfreeze("predict", damaged, pets, "--json").out)["error"]["type"]
+
+
+def test_an_interrupt_before_there_is_anything_to_go_on_with_promises_nothing(
+    unfreeze: Callable[..., Any], finished: Path, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "scandir", interrupt)  # while the pictures are looked for
+    done = unfreeze("predict", finished, pets)
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == "error: Interrupted."
 
 
 def test_heat_maps_are_left_in_a_directory(

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from unfreeze.cache.keys import FORMAT_VERSION
 from unfreeze.cache.layout import Manifest, Records, TensorSpec, pack, record_dtype
+from unfreeze.disk import sync_directory
 
 __all__ = [
     "PART",
@@ -109,7 +110,7 @@ class ShardWriter:
             file.write(msgspec.json.encode(manifest))
             file.flush()
             os.fsync(file.fileno())
-        _sync_directory(self._part)
+        sync_directory(self._part)
         try:
             self._move_to(folder)
         except FileNotFoundError:  # another process evicted the pass between two calls
@@ -124,7 +125,7 @@ class ShardWriter:
     def _move_to(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._part.rename(folder / self._part.name.removeprefix(PART))
-        _sync_directory(folder)
+        sync_directory(folder)
 
 
 def open_shard(folder: Path) -> Shard | None:
@@ -213,14 +214,3 @@ def _read_into(file: Any, payload: memoryview) -> None:
         if not n_new:
             raise DamagedShardError("it ends early")
         n_read += n_new
-
-
-def _sync_directory(folder: Path) -> None:
-    """Bring a directory's entries to the disk, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -64,11 +64,15 @@ def predict_command(
     if out is not None:
         check_out(out)  # before torch is loaded
     from unfreeze.cli.prediction_progress import watching_predictions
-    from unfreeze.predicting import PictureFiles, Predictor, predict_table
+    from unfreeze.predicting import PictureFiles, Predictor, check_heat_maps, check_journal, predict_table
 
+    files = PictureFiles(images)
+    if heatmaps is not None:
+        check_heat_maps(heatmaps, files)
+    if out is not None:
+        check_journal(run, out, resume=resume, heat_maps=heatmaps is not None)
     place = options_from(flags or {})
     predictor = Predictor.open(run, engine=engine, device=device, batch_size=batch_size, **place)
-    files = PictureFiles(images)
     with watching_predictions(files) as watch:
         if out is None:
             return _printed(run, predictor, files, heatmaps, watch, as_json=json)
@@ -115,7 +119,9 @@ def _printed(
 
 
 def _counts(run: Path, tally: "Tally") -> dict[str, Any]:
-    return {"run": str(run), "n_images": tally.n, "n_unreadable": tally.n_unreadable}
+    from unfreeze.data.listing import escape_name
+
+    return {"run": escape_name(str(run)), "n_images": tally.n, "n_unreadable": tally.n_unreadable}
 
 
 def _summary(tally: "Tally") -> list[str]:

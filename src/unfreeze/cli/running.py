@@ -58,12 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except UnfreezeError as error:
         return _report(error, code=error.exit_code, as_json=as_json)
-    except KeyboardInterrupt:
-        stopped = InterruptedRunError(
-            "Interrupted. A training that had begun keeps its last checkpoint: "
-            "continue it with `unfreeze train --resume --out RUN`."
-        )
-        return _report(stopped, code=INTERRUPTED, as_json=as_json)
+    except KeyboardInterrupt:  # what has something to go on with says so itself, by an InterruptedRunError
+        return _report(InterruptedRunError("Interrupted."), code=INTERRUPTED, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last resort: no user should meet a bare traceback
         return _report(error, code=FAILED, as_json=as_json)
     return 0

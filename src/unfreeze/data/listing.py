@@ -11,7 +11,17 @@ from typing import Literal
 from unfreeze.data.dataset import name_some
 from unfreeze.errors import DataError
 
-__all__ = ["IMAGE_EXTENSIONS", "Listing", "find_images", "is_hidden", "iterate_images", "list_folder"]
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "RUN_FILE",
+    "Listing",
+    "escape_name",
+    "find_images",
+    "is_hidden",
+    "is_text",
+    "iterate_images",
+    "list_folder",
+]
 
 IMAGE_EXTENSIONS = frozenset(
     {
@@ -79,7 +89,7 @@ def list_folder(root: Path) -> Listing:
         DataError: a folder that may not be read, or names that are not text.
     """
     found: dict[_Kind, list[str]] = {"picture": [], "other": [], "folder": [], "run": []}
-    for kind, name in _walk(root):
+    for kind, name in _walk(root, only_text=True):
         found[kind].append(name)
     return Listing(*(tuple(sorted(found[kind])) for kind in ("picture", "other", "folder", "run")))
 
@@ -92,8 +102,8 @@ def find_images(root: str | Path) -> tuple[str, ...]:
 def iterate_images(root: str | Path) -> Iterator[str]:
     """Iterate over the pictures below a folder, at any depth: sorted names relative to it, "/" between the parts.
 
-    Hidden and system files and run directories are left out. Names are not kept, but for those of the folders that are
-    being walked through.
+    Hidden and system files and run directories are left out. Names that are not valid UTF-8 come too, as Python has
+    them (`is_text` tells). Names are not kept, but for those of the folders that are being walked through.
 
     Raises:
         DataError: not a folder, or a folder that may not be read; with the first picture at the earliest.
@@ -101,7 +111,7 @@ def iterate_images(root: str | Path) -> Iterator[str]:
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f'Expected a folder with pictures, but "{folder}" is not a folder.')
-    yield from (name for kind, name in _walk(folder) if kind == "picture")
+    yield from (name for kind, name in _walk(folder, only_text=False) if kind == "picture")
 
 
 def is_hidden(name: str) -> bool:
@@ -118,47 +128,64 @@ def is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS
 
 
-def _walk(root: Path) -> Iterator[tuple[_Kind, str]]:
-    """Iterate over what lies below a folder, files in the order of their names relative to it."""
-    waiting: list[tuple[str, bool, frozenset[str]]] = [("", True, frozenset())]  # name, whether a folder, those above
-    while waiting:
-        name, is_folder, above = waiting.pop()
-        if not is_folder:
-            yield ("picture" if is_picture(name) else "other"), name
-            continue
-        real = os.path.realpath(root / name)
-        if real in above:
-            continue
-        entries = _entries(root, name)
-        if name and any(entry.name == RUN_FILE for entry in entries):
-            yield "run", name
-            continue
-        if name:
-            yield "folder", name
-        # A folder stands where what is in it does: "a-b.png" before "a/c.png".
-        inside = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
-        prefix, above = f"{name}/" if name else "", above | {real}
-        waiting.extend((prefix + each.removesuffix("/"), each.endswith("/"), above) for each in reversed(inside))
+def escape_name(name: str) -> str:
+    r"""Return a file's name as text that can be written: of bytes that are not valid UTF-8, their numbers.
+
+    >>> escape_name("café.jpg"), escape_name(os.fsdecode(b"caf\xe9.jpg"))
+    ('café.jpg', 'caf\\xe9.jpg')
+    """
+    return name if is_text(name) else os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _entries(root: Path, prefix: str) -> list[os.DirEntry[str]]:
-    folder = root / prefix
-    try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in found if not is_hidden(entry.name)]
-    except PermissionError:
-        raise DataError(
-            f'The folder "{folder}" may not be read. Change its permissions, or take it out of the data.'
-        ) from None
-    if strange := [entry.name for entry in entries if not _is_text(entry.name)]:
-        named = name_some(ascii(name) for name in strange)
-        raise DataError(f'Names in "{folder}" that are not valid UTF-8: {named}. Rename these files.')
-    return entries
-
-
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Tell whether a file's name is valid UTF-8; no other can be written into a table."""
     try:
         name.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _walk(root: Path, *, only_text: bool) -> Iterator[tuple[_Kind, str]]:
+    """Iterate over what lies below a folder, files in the order of their names relative to it."""
+    real = os.path.realpath(root)
+    open_folders = [("", iter(_names(root, "", only_text=only_text)), frozenset({real}))]  # name, rest, those above
+    while open_folders:
+        prefix, remaining, above = open_folders[-1]
+        each = next(remaining, None)
+        if each is None:
+            open_folders.pop()
+            continue
+        name = prefix + each.removesuffix("/")
+        if not each.endswith("/"):
+            yield ("picture" if is_picture(name) else "other"), name
+            continue
+        real = os.path.realpath(root / name)
+        if real in above:
+            continue
+        inside = _names(root, name, only_text=only_text)
+        if RUN_FILE in inside:
+            yield "run", name
+            continue
+        yield "folder", name
+        open_folders.append((f"{name}/", iter(inside), above | {real}))
+
+
+def _names(root: Path, prefix: str, *, only_text: bool) -> list[str]:
+    """Return the sorted names in a folder, those of folders with "/" behind them.
+
+    A folder so stands where what is in it does: "a-b.png" before "a/c.png".
+    """
+    folder = root / prefix
+    try:
+        with os.scandir(folder) as found:
+            names = [f"{each.name}/" if each.is_dir() else each.name for each in found if not is_hidden(each.name)]
+    except PermissionError:
+        raise DataError(
+            f'The folder "{escape_name(str(folder))}" may not be read. Change its permissions, or take it out of the '
+            "data."
+        ) from None
+    if only_text and (strange := [name for name in names if not is_text(name)]):
+        named = name_some(ascii(name.removesuffix("/")) for name in strange)
+        raise DataError(f'Names in "{folder}" that are not valid UTF-8: {named}. Rename these files.')
+    return sorted(names)

@@ -1,8 +1,8 @@
+from .destinations import check_heat_maps, check_out
 from .predictor import Predictor
 from .rows import Row, TableColumns, decision_text, row_of, set_text
 from .sources import PictureFiles
-from .tables import check_out
-from .tabulating import predict_rows, predict_table
+from .tabulating import check_journal, predict_rows, predict_table
 from .tally import Tally
 
 __all__ = [
@@ -11,6 +11,8 @@ __all__ = [
     "Row",
     "TableColumns",
     "Tally",
+    "check_heat_maps",
+    "check_journal",
     "check_out",
     "decision_text",
     "predict_rows",

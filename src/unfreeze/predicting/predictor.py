@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,6 +17,7 @@ from unfreeze.backbones import Network, rebuild
 from unfreeze.backbones.saving import MODEL_FILE, TENSORS_FILE
 from unfreeze.cache import cache_directory
 from unfreeze.data import decode_views, prefetch, read_views
+from unfreeze.data.listing import is_text
 from unfreeze.engines import EagerEngine, Engine, EngineName, Opened
 from unfreeze.errors import CacheError, ConfigError, ImageError
 from unfreeze.evaluation import Prediction, interpret_outputs
@@ -159,7 +160,7 @@ class Predictor:
         if not pictures:
             return []
         images = torch.stack(list(pictures))
-        engine = self._engine(images, n_images=len(images))
+        engine = self._engine(images, n_images=len(images), batch_size=self.batch_size)
         parts = (images[i : i + self.batch_size] for i in range(0, len(images), self.batch_size))
         outputs = torch.cat([found for (found,) in engine.run(parts)])
         return interpret_outputs(outputs, self.model_record, files=names)
@@ -172,7 +173,8 @@ class Predictor:
 
         Args:
             files: picture files, taken as they are needed.
-            batch_size: pictures that are computed together; None: the predictor's own.
+            batch_size: pictures that are computed together; None: the predictor's own. An engine that was compiled for
+                another number keeps to that.
 
         Raises:
             ConfigError: a batch size below 1.
@@ -182,30 +184,18 @@ class Predictor:
         remaining = iter(files)
         first = list(islice(remaining, LEAST_PICTURES))
         n_images = len(first) if len(first) < LEAST_PICTURES else None
-        decoded: deque[_Chunk] = deque()
-
-        def batches() -> Generator[Tensor]:
-            with closing(prefetch(self._read, _chunks(chain(first, remaining), n_together))) as read:
-                for paths, views in read:
-                    decoded.append((paths, views))
-                    readable = [view for view in views if isinstance(view, Tensor)]
-                    if readable:
-                        yield torch.stack(readable)
-
-        with closing(batches()) as images:
-            start = next(images, None)
-            if start is not None:
-                engine = self._engine(start, n_images=n_images)
-                for (outputs,) in engine.run(chain((start,), images)):
-                    yield from self._told(decoded, outputs)
-        for paths, views in decoded:  # behind the last one that could be read
-            yield from _unreadable(paths, views)
+        with closing(prefetch(self._read, _chunks(chain(first, remaining), n_together))) as read:
+            for is_computed, chunks in groupby(read, key=_has_view):
+                if is_computed:
+                    yield from self._computed(chunks, n_images=n_images, batch_size=n_together)
+                else:  # told at once: no engine waits for them, however many there are
+                    yield from (each for paths, views in chunks for each in _told(paths, views, iter(())))
 
     def warm_up(self) -> None:
         """Open the engine now, checked on pictures that the run keeps; without any, the first pictures open it."""
         found = [view for path in self._own_pictures if isinstance(view := self._read(path), Tensor)]
         if found and self._opened is None:
-            self._open(torch.stack(found), n_images=None)
+            self._open(torch.stack(found), n_images=None, batch_size=self.batch_size)
 
     def explain(self, pictures: Sequence[Tensor], outputs: Sequence[int]) -> HeatMaps:
         """Return a heat map of each picture for one output of the network; see `Explainer.explain`.
@@ -220,21 +210,39 @@ class Predictor:
     def _explainer(self) -> Explainer:
         return Explainer(self.network, signed=self.model_record.task == "regression")
 
-    def _engine(self, images: Tensor, *, n_images: int | None) -> Engine:
-        """Return what computes these pictures, and the others of which they are the first."""
-        opened = self._opened or self._open(images, n_images=n_images)
-        if opened.engine.name != "eager" or self.device.type != "cpu":
-            return opened.engine
-        # Batches are filled up, so that smaller ones are not computed as large ones.
-        return EagerEngine(self.network, device=self.device, batch_size=min(self.batch_size, len(images)))
+    def _computed(self, chunks: Iterator[_Chunk], *, n_images: int | None, batch_size: int) -> Iterator[Prediction]:
+        """Predict chunks that have a readable picture each."""
+        waiting: deque[_Chunk] = deque()
 
-    def _open(self, images: Tensor, *, n_images: int | None) -> Opened:
+        def batches() -> Iterator[Tensor]:
+            for paths, views in chunks:
+                waiting.append((paths, views))
+                yield torch.stack([view for view in views if isinstance(view, Tensor)])
+
+        images = batches()
+        start = next(images)
+        engine = self._engine(start, n_images=n_images, batch_size=batch_size)
+        for (outputs,) in engine.run(chain((start,), images)):
+            paths, views = waiting.popleft()
+            files = [str(path) for path, view in zip(paths, views, strict=True) if isinstance(view, Tensor)]
+            yield from _told(paths, views, iter(interpret_outputs(outputs, self.model_record, files=files)))
+
+    def _engine(self, images: Tensor, *, n_images: int | None, batch_size: int) -> Engine:
+        """Return what computes these pictures, and the others of which they are the first."""
+        opened = self._opened or self._open(images, n_images=n_images, batch_size=batch_size)
+        if opened.engine.name != "eager":
+            return opened.engine
+        # Batches are filled up, so that fewer are not computed as many.
+        n_together = batch_size if n_images is None else min(batch_size, n_images)
+        return EagerEngine(self.network, device=self.device, batch_size=n_together)
+
+    def _open(self, images: Tensor, *, n_images: int | None, batch_size: int) -> Opened:
         opened = open_network(
             self.network,
             images,
             device=self.device,
             engine=self._asked,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             n_images=n_images,
             cache_dir=self._cache_dir,
         )
@@ -244,31 +252,25 @@ class Predictor:
         return opened
 
     def _read(self, path: Path) -> Tensor | str:
+        if not is_text(str(path)):
+            return "its name is not valid UTF-8, so that no table could hold it; rename it"
         try:
             return self.prepare(path)
         except (ImageError, OSError) as error:
             return str(error)
 
-    def _told(self, decoded: deque[_Chunk], outputs: Tensor) -> Iterator[Prediction]:
-        """Yield what is known once the outputs of one more batch are: chunks without a readable picture had none."""
-        while True:
-            paths, views = decoded.popleft()
-            if any(isinstance(view, Tensor) for view in views):
-                break
-            yield from _unreadable(paths, views)
-        files = [str(path) for path, view in zip(paths, views, strict=True) if isinstance(view, Tensor)]
-        answers = iter(interpret_outputs(outputs, self.model_record, files=files))
-        for path, view in zip(paths, views, strict=True):
-            yield Prediction(file=str(path), error=view) if isinstance(view, str) else next(answers)
-
 
 _Chunk = tuple[Sequence[Path], list[Tensor | str]]  # files, and for each its view or why there is none
 
 
-def _unreadable(paths: Sequence[Path], views: Sequence[Tensor | str]) -> Iterator[Prediction]:
+def _has_view(chunk: _Chunk) -> bool:
+    return any(isinstance(view, Tensor) for view in chunk[1])
+
+
+def _told(paths: Sequence[Path], views: Sequence[Tensor | str], answers: Iterator[Prediction]) -> Iterator[Prediction]:
+    """Iterate over what is known of a chunk's files: the next answer for each view, otherwise why there is none."""
     for path, view in zip(paths, views, strict=True):
-        assert isinstance(view, str), "a view that was not computed"
-        yield Prediction(file=str(path), error=view)
+        yield Prediction(file=str(path), error=view) if isinstance(view, str) else next(answers)
 
 
 def _chunks(paths: Iterable[Path], n: int) -> Iterator[list[Path]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unfreeze.data.listing import escape_name
 from unfreeze.evaluation.predictions import join_labels
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Row = Mapping[str, Any]
 def row_of(prediction: Prediction) -> Row:
     """Return a prediction as an object of JSON."""
     return {
-        "file": prediction.file,
+        "file": escape_name(prediction.file),
         "prediction": prediction.prediction,
         "scores": dict(prediction.scores),
         **({} if prediction.classes is None else {"set": prediction.classes}),

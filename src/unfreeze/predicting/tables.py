@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from unfreeze.errors import ConfigError
+from unfreeze.disk import replace_on_disk
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,21 +19,14 @@ if TYPE_CHECKING:
     from unfreeze.predicting.journal import Journal
     from unfreeze.predicting.rows import Row, TableColumns
 
-__all__ = ["KINDS", "check_out", "write_table"]
+__all__ = ["KINDS", "write_table"]
 
+PART = "unfreeze-table"  # how the folder is called in which a table is made
 CELLS_AT_ONCE = 2_000_000  # of a Parquet file that are in memory
 
 
-def check_out(out: Path) -> None:
-    """Raise ConfigError if a table cannot be written there by its name."""
-    if out.suffix.lower() not in KINDS:
-        raise ConfigError(f'--out must end in {", ".join(list(KINDS)[:-1])} or {list(KINDS)[-1]}, but got "{out}".')
-    if out.is_dir():
-        raise ConfigError(f'--out "{out}" is a directory; name a file in it.')
-
-
 def write_table(out: Path, journal: Journal, columns: TableColumns, *, about: Row) -> None:
-    """Write all rows of a journal; a table that was there before is replaced in one step.
+    """Write all rows of a journal; a table that was there before is replaced, in one step, by one that is on the disk.
 
     Args:
         out: where to; its ending says how (`KINDS`).
@@ -45,12 +37,10 @@ def write_table(out: Path, journal: Journal, columns: TableColumns, *, about: Ro
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
-    part = out.with_name(out.name + ".part")
-    try:
+    with TemporaryDirectory(prefix=f".{PART}-", dir=out.parent) as folder:
+        part = Path(folder) / f"table{out.suffix}"
         KINDS[out.suffix.lower()](part, journal, columns, about)
-        os.replace(part, out)  # noqa: PTH105 - says that an existing file is replaced, in one step
-    finally:
-        part.unlink(missing_ok=True)
+        replace_on_disk(part, out)
 
 
 def _write_csv(path: Path, journal: Journal, columns: TableColumns, _about: Row) -> None:
@@ -77,15 +67,11 @@ def _write_parquet(path: Path, journal: Journal, columns: TableColumns, _about: 
     """Write row groups of a few megabytes, by way of files of their own: polars appends to none."""
     import polars as pl
 
-    folder = path.with_name(path.name + "s")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        for number, frame in enumerate(_frames(journal.rows(), columns)):
-            frame.write_parquet(folder / f"{number:06d}.parquet")
-        pl.scan_parquet(sorted(folder.iterdir())).sink_parquet(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    parts = []
+    for number, frame in enumerate(_frames(journal.rows(), columns)):
+        parts.append(path.with_name(f"{number:06d}.parquet"))
+        frame.write_parquet(parts[-1])
+    pl.scan_parquet(parts, glob=False).sink_parquet(path)  # folders may be called "[new]"
 
 
 def _frames(rows: Iterator[Row], columns: TableColumns) -> Iterator[pl.DataFrame]:

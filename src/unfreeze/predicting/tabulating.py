@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unfreeze.backbones.saving import MODEL_FILE, TENSORS_FILE
-from unfreeze.errors import ConfigError, DataError, InterruptedRunError
-from unfreeze.evaluation.attribution import MISSING
+from unfreeze.data.listing import escape_name
+from unfreeze.errors import ConfigError, DataError, FailedError, InterruptedRunError
+from unfreeze.predicting.destinations import check_heat_maps, check_out
 from unfreeze.predicting.heat_maps import with_heat_maps
 from unfreeze.predicting.journal import Journal, journal_path
 from unfreeze.predicting.rows import TableColumns, row_of
-from unfreeze.predicting.tables import check_out, write_table
+from unfreeze.predicting.tables import write_table
 from unfreeze.predicting.tally import Tally
+from unfreeze.training.directory import read_finished
 
 if TYPE_CHECKING:
     from unfreeze.evaluation import Prediction
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from unfreeze.predicting.rows import Row
     from unfreeze.predicting.sources import PictureFiles
 
-__all__ = ["predict_rows", "predict_table"]
+__all__ = ["check_journal", "predict_rows", "predict_table"]
 
 Watch = Callable[[Tally], None]
 
@@ -46,13 +47,19 @@ def predict_rows(
         watch: told the counts after each picture.
 
     Raises:
-        ConfigError, ModelError: heat maps cannot be drawn.
+        ConfigError, ModelError: heat maps cannot be drawn, or not there.
         DataError: when all are done: none of them could be read.
+        FailedError: a heat map cannot be written.
     """
-    for row in _rows(predictor, iter(files), heat_maps, first=1):
-        tally.add(row)
-        watch(tally)
-        yield row
+    if heat_maps is not None:
+        check_heat_maps(heat_maps, files)
+    try:
+        for row in _rows(predictor, iter(files), heat_maps, first=1):
+            tally.add(row)
+            watch(tally)
+            yield row
+    except OSError as error:
+        raise FailedError(f"Could not go on: {error}.") from error
     _check_readable(tally)
 
 
@@ -79,21 +86,22 @@ def predict_table(
 
     Raises:
         ConfigError: `out` cannot be a table, there are rows of an interrupted one and nobody asked to go on with them,
-            or the table is complete and somebody did; or heat maps cannot be drawn.
+            or the table is complete and somebody did; or heat maps cannot be drawn, or not there, or not for some rows
+            only.
         DataError: none of the pictures can be read, or they are not those of the interrupted table.
+        FailedError: there is no room for more, or the like; the rows so far are kept.
         InterruptedRunError: Ctrl-C or SIGTERM; the rows so far are kept.
         RunError: the rows are of another network.
     """
     check_out(out)
-    path = journal_path(out)
-    if resume and out.exists() and not path.exists():
-        raise ConfigError(f'"{out}" is complete. To make it anew, leave --resume out.')
+    if heat_maps is not None:
+        check_heat_maps(heat_maps, files)
     tally = Tally()
-    with Journal(path, network=_network_key(run), resume=resume) as journal:
+    with _journal(run, out, resume=resume, heat_maps=heat_maps is not None) as journal:
         try:
             source = iter(files)
             for row in journal.rows():
-                _check_same(row, next(source, None), path)
+                _check_same(row, next(source, None), journal.path)
                 tally.add(row, kept=True)
             for row in _rows(predictor, source, heat_maps, first=tally.n + 1):
                 journal.append(row)
@@ -102,22 +110,40 @@ def predict_table(
             if not tally.n_predicted:
                 journal.discard()
             _check_readable(tally)
-            about = {"run": str(run), "n_images": tally.n, "n_unreadable": tally.n_unreadable}
+            about = {"run": escape_name(str(run)), "n_images": tally.n, "n_unreadable": tally.n_unreadable}
             write_table(out, journal, TableColumns.of(predictor.model_record), about=about)
         except KeyboardInterrupt:
-            kept = f'The {tally.n} rows so far are kept in "{path}"; go on by the same command with --resume.'
-            raise InterruptedRunError(f"Interrupted. {kept if tally.n else 'Nothing was predicted yet.'}") from None
+            raise InterruptedRunError(f"Interrupted. {_kept(tally, journal.path)}") from None
+        except OSError as error:
+            raise FailedError(f"Could not go on: {error}. {_kept(tally, journal.path)}") from error
         journal.discard()
     return tally
+
+
+def check_journal(run: Path, out: Path, *, resume: bool, heat_maps: bool) -> None:
+    """Raise what `predict_table` would raise because of what is there already, without a network being loaded."""
+    read_finished(run)
+    _journal(run, out, resume=resume, heat_maps=heat_maps).check()
+
+
+def _journal(run: Path, out: Path, *, resume: bool, heat_maps: bool) -> Journal:
+    path = journal_path(out)
+    if resume and out.exists() and not path.exists():
+        raise ConfigError(f'"{out}" is complete. To make it anew, leave --resume out.')
+    return Journal(path, network=_network_key(run), heat_maps=heat_maps, resume=resume)
 
 
 def _rows(predictor: Predictor, files: Iterator[Path], heat_maps: Path | None, *, first: int) -> Iterator[Row]:
     predictions: Iterator[Prediction] = predictor.stream(files)
     if heat_maps is not None:
-        if find_spec("captum") is None:
-            raise ConfigError(MISSING)
         predictions = with_heat_maps(predictor, predictions, heat_maps, first=first)
     return map(row_of, predictions)
+
+
+def _kept(tally: Tally, journal: Path) -> str:
+    if not tally.n:
+        return "Nothing was predicted yet."
+    return f'The {tally.n} rows so far are kept in "{journal}"; go on by the same command with --resume.'
 
 
 def _check_readable(tally: Tally) -> None:
@@ -127,8 +153,9 @@ def _check_readable(tally: Tally) -> None:
 
 def _check_same(row: Row, path: Path | None, journal: Path) -> None:
     """Raise DataError if the next picture is not the next row's."""
-    if path is None or str(path) != row["file"]:
-        found = "there are no more pictures" if path is None else f'there is "{path}"'
+    name = None if path is None else escape_name(str(path))
+    if name != row["file"]:
+        found = "there are no more pictures" if name is None else f'there is "{name}"'
         raise DataError(
             f'The pictures are not those of the rows in "{journal}": where these have "{row["file"]}", {found}. '
             "Give the same pictures, or delete the file and begin anew."

@@ -8,7 +8,6 @@ kept once and named again in the header. The cursor, a small JSON record, lies i
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from unfreeze.disk import replace_on_disk
 from unfreeze.errors import RunError
 from unfreeze.records import FeatureSelection, LayerRecord, PhaseRecord, RangeTest
 
@@ -119,9 +119,7 @@ def save_checkpoint(path: Path, cursor: Cursor, sections: Sections) -> None:
     }
     part = path.with_name(path.name + ".part")
     save_file(kept, part, metadata=header)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    replace_on_disk(part, path)
 
 
 def load_checkpoint(path: Path) -> tuple[Cursor, dict[str, dict[str, Tensor]]]:

@@ -61,11 +61,54 @@ def test_a_drawing_is_the_view_with_colour_where_the_network_looked() -> None:
 def test_without_captum_nothing_is_begun(
     predictor: Predictor, pictures: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unfreeze.predicting.tabulating.find_spec", lambda _: None)
+    monkeypatch.setattr("unfreeze.predicting.destinations.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"unfreeze\[evidence\]"):
         predict_table(predictor, run, PictureFiles([pictures]), tmp_path / "p.csv", heat_maps=tmp_path / "heat")
     assert not (tmp_path / "heat").exists()
     assert not (tmp_path / "p.csv.partial").exists()
+
+
+def interrupt(tally: Tally) -> None:
+    if tally.n == 3:
+        raise KeyboardInterrupt
+
+
+def test_heat_maps_are_not_drawn_into_what_is_predicted(predictor: Predictor, pictures: Path, run: Path) -> None:
+    pytest.importorskip("captum")
+    out, files = pictures.parent / "p.csv", PictureFiles([pictures])
+    for directory in (pictures, pictures / "deep" / "heat", pictures / ".." / pictures.name / "heat"):
+        with pytest.raises(ConfigError, match=r"whose pictures are predicted: .* outside of it"):
+            predict_table(predictor, run, files, out, heat_maps=directory)
+        with pytest.raises(ConfigError, match="outside of it"):
+            next(predict_rows(predictor, files, Tally(), heat_maps=directory))
+    assert not out.with_name("p.csv.partial").exists()
+    assert not (pictures / "deep").exists()
+
+
+def test_heat_maps_are_drawn_for_all_rows_or_for_none(
+    predictor: Predictor, pictures: Path, run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("captum")
+    files, out, heat = PictureFiles([pictures]), tmp_path / "p.csv", tmp_path / "heat"
+    with pytest.raises(InterruptedRunError):
+        predict_table(predictor, run, files, out, watch=interrupt)
+    with pytest.raises(ConfigError, match=r"were made without heat maps\. Leave out --heatmaps to go on"):
+        predict_table(predictor, run, files, out, heat_maps=heat, resume=True)
+    assert not heat.exists()
+    assert predict_table(predictor, run, files, out, resume=True).n_kept == 3
+    with pytest.raises(InterruptedRunError):
+        predict_table(predictor, run, files, out, heat_maps=heat, watch=interrupt)
+    with pytest.raises(ConfigError, match=r"were made with heat maps\. Give --heatmaps to go on"):
+        predict_table(predictor, run, files, out, resume=True)
+    assert predict_table(predictor, run, files, out, heat_maps=heat, resume=True).n_kept == 3
+
+
+def test_what_is_no_directory_takes_no_heat_maps(predictor: Predictor, pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("captum")
+    (tmp_path / "notes").write_text("mine", encoding="utf-8")
+    for place, said in ((tmp_path / "notes", "is a file"), (tmp_path / "notes" / "heat", "takes no files")):
+        with pytest.raises(ConfigError, match=rf'--heatmaps ".*" .*{said}'):
+            next(predict_rows(predictor, PictureFiles([pictures]), Tally(), heat_maps=place))
 
 
 def test_names_fit_into_a_directory_whatever_the_picture_is_called() -> None:

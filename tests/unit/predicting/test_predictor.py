@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,50 @@ def test_nothing_to_read_is_no_error_of_a_stream(predictor: Predictor, pictures:
     (only,) = predictor.stream([pictures / "03.png"])
     assert only.error is not None
     assert "03.png" in only.error
+
+
+@pytest.mark.parametrize("n_readable", [0, 5])
+def test_what_cannot_be_read_does_not_wait_for_what_can(predictor: Predictor, pictures: Path, n_readable: int) -> None:
+    taken = 0
+
+    def some() -> Iterator[Path]:
+        nonlocal taken
+        for name in ["00.png"] * n_readable + ["03.png"] * 1000 + ["00.png"]:
+            taken += 1
+            yield pictures / name
+
+    stream = predictor.stream(some())
+    told = [next(stream) for _ in range(2 * LEAST_PICTURES)]
+    assert [each.error is None for each in told] == [True] * n_readable + [False] * (len(told) - n_readable)
+    assert taken <= 2 * LEAST_PICTURES + 8 * predictor.batch_size
+    told += stream
+    assert len(told) == n_readable + 1001
+    assert told[-1].error is None
+
+
+def test_pictures_are_computed_as_many_at_once_as_was_asked_for(run: Path, pictures: Path) -> None:
+    predictor = Predictor.open(run, engine="eager", batch_size=4)
+    sizes: list[int] = []
+    predictor.network.register_forward_pre_hook(lambda _, images: sizes.append(len(images[0])))
+    good, bad = pictures / "00.png", pictures / "03.png"
+    many = [bad, bad, bad, *[good] * (LEAST_PICTURES - 2)]  # the first batch has one readable picture
+    for asked, expected in ((None, 4), (8, 8), (2, 2)):
+        sizes.clear()
+        list(predictor.stream(many, batch_size=asked))
+        assert set(sizes) == {expected}
+    sizes.clear()
+    list(predictor.stream([good] * 3, batch_size=8))
+    assert sizes == [3], "not filled up to eight"
+
+
+def test_a_file_whose_name_is_no_text_is_told_as_an_error(predictor: Predictor, pictures: Path) -> None:
+    strange = pictures / os.fsdecode(b"caf\xe9.png")
+    strange.write_bytes((pictures / "00.png").read_bytes())
+    first, second = predictor.stream([strange, pictures / "00.png"])
+    assert first.file == str(strange)
+    assert first.error is not None
+    assert "not valid UTF-8" in first.error
+    assert second.error is None
 
 
 def test_few_pictures_are_left_to_pytorch_until_an_engine_is_ready(run: Path, pictures: Path, tmp_path: Path) -> None:

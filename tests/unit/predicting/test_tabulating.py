@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import resource
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
-from unfreeze.errors import ConfigError, DataError, InterruptedRunError, RunError
+import unfreeze as uf
+from unfreeze.errors import ConfigError, DataError, FailedError, InterruptedRunError, RunError
 from unfreeze.predicting import PictureFiles, Predictor, TableColumns, predict_table
 from unfreeze.predicting.journal import Journal, journal_path
 from unfreeze.predicting.tables import write_table
@@ -31,6 +34,14 @@ def interrupt_after(n: int) -> Callable[[Tally], None]:
     return watch
 
 
+@pytest.fixture
+def limit_files() -> Iterator[Callable[[int], None]]:
+    """`limit_files(n_bytes)`: from now on no file of this process grows beyond it, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 class Interrupted(PictureFiles):
     """Pictures before whose first one somebody presses Ctrl-C."""
 
@@ -41,6 +52,24 @@ class Interrupted(PictureFiles):
 def csv_rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, strict=True))
+
+
+def values_in(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a table in any form, their numbers as such."""
+    match path.suffix:
+        case ".csv":
+            rows = csv_rows(path)
+            return [
+                {name: float(value) if name.startswith("prob:") and value else value for name, value in row.items()}
+                for row in rows
+            ]
+        case ".parquet":
+            return pl.read_parquet(path).to_dicts()
+        case ".json":
+            rows = json.loads(path.read_text(encoding="utf-8"))["predictions"]
+        case _:
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [row.pop("scores") | row | {"set": "|".join(row.get("set") or [])} for row in rows]
 
 
 def left_in(folder: Path) -> list[str]:
@@ -98,18 +127,8 @@ def test_an_interrupted_table_goes_on_and_is_the_one_that_was_never_interrupted(
     assert (tally.n, tally.n_kept, tally.n_unreadable) == (23, n, 6)
     assert seen == list(range(n + 1, 24)), "what was done is not done again"
     assert left_in(out.parent) == [f"p{suffix}", f"whole{suffix}"]
-    if suffix == ".parquet":
-        assert (
-            pl.read_parquet(path)
-            .drop("prob:cat", "prob:dog")
-            .equals(pl.read_parquet(whole).drop("prob:cat", "prob:dog"))
-        )
-    if suffix == ".csv":
-        for one, other in zip(csv_rows(path), csv_rows(whole), strict=True):
-            for name in ("file", "prediction", "set", "error"):
-                assert one[name] == other[name]
-            if one["error"] == "":
-                assert float(one["prob:cat"]) == pytest.approx(float(other["prob:cat"]), abs=1e-5)
+    for one, other in zip(values_in(path), values_in(whole), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 @pytest.mark.parametrize("torn", [b'{"file":"x', b"{}garbage\n", b"\0\0\0\0\n", b'{"file"'])
@@ -191,6 +210,165 @@ def test_where_nothing_can_be_read_nothing_is_left(predictor: Predictor, run: Pa
     with pytest.raises(DataError, match=r"None of the pictures can be read: .*03\.png"):
         predict_table(predictor, run, PictureFiles([pictures / "03.png"]), out)
     assert left_in(out.parent) == []
+
+
+def test_a_kill_loses_no_row(predictor: Predictor, run: Path, pictures: Path, out: Path) -> None:
+    def watch(tally: Tally) -> None:
+        assert journal_path(out).read_bytes().count(b"\n") == 1 + tally.n
+
+    predict_table(predictor, run, PictureFiles([pictures]), out, watch=watch)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json", ".jsonl"])
+def test_the_rows_are_let_go_only_when_the_table_is_on_the_disk(
+    predictor: Predictor, run: Path, pictures: Path, out: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced, real_fsync = out.with_suffix(suffix), list[int](), os.fsync
+
+    def fsync(handle: int) -> None:
+        assert journal_path(path).exists()
+        synced.append(os.fstat(handle).st_ino)
+        real_fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    predict_table(predictor, run, PictureFiles([pictures]), path)
+    assert synced == [path.stat().st_ino, out.parent.stat().st_ino]
+
+
+@pytest.mark.parametrize("n_bytes", [100, 1500])
+def test_a_full_disk_keeps_the_rows(
+    predictor: Predictor,
+    run: Path,
+    pictures: Path,
+    out: Path,
+    n_bytes: int,
+    limit_files: Callable[[int], None],
+) -> None:
+    files = PictureFiles([pictures])
+
+    def fill(tally: Tally) -> None:
+        if tally.n == 4:
+            limit_files(n_bytes)
+
+    with pytest.raises(FailedError, match=r"File too large.* The \d+ rows so far are kept in .*--resume"):
+        predict_table(predictor, run, files, out, watch=fill)
+    n_kept = journal_path(out).read_bytes().count(b"\n") - 1
+    assert n_kept >= 4
+    assert left_in(out.parent) == ["p.csv.partial"]
+    limit_files(1 << 30)
+    assert predict_table(predictor, run, files, out, resume=True).n_kept == n_kept
+    assert len(csv_rows(out)) == 23
+
+
+def test_a_table_for_which_there_is_no_room_keeps_the_rows_and_the_one_before(
+    predictor: Predictor, run: Path, pictures: Path, out: Path, limit_files: Callable[[int], None]
+) -> None:
+    files = PictureFiles([pictures])
+    out.parent.mkdir()
+    out.write_text("the one before", encoding="utf-8")
+
+    def fill(tally: Tally) -> None:
+        if tally.n == 23:
+            limit_files(100)
+
+    with pytest.raises(FailedError, match=r"The 23 rows so far are kept in .*--resume"):
+        predict_table(predictor, run, files, out, watch=fill)
+    assert left_in(out.parent) == ["p.csv", "p.csv.partial"]
+    assert out.read_text(encoding="utf-8") == "the one before"
+    limit_files(1 << 30)
+    assert predict_table(predictor, run, files, out, resume=True).n_kept == 23
+    assert len(csv_rows(out)) == 23
+
+
+def test_where_not_even_one_row_has_room_nothing_is_left(tmp_path: Path, limit_files: Callable[[int], None]) -> None:
+    path = tmp_path / "j"
+    limit_files(10)
+    with (
+        pytest.raises(ConfigError, match=r'j" cannot be written \(File too large\); name another --out'),
+        Journal(path, network="n", resume=False),
+    ):
+        pass
+    limit_files(1 << 30)
+    with Journal(path, network="n", resume=False) as journal:
+        assert list(journal.rows()) == []
+    assert left_in(tmp_path) == []
+
+
+def test_what_others_have_beside_a_table_is_left_alone(
+    predictor: Predictor, run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "[new] *?"
+    (folder / "p.parquet.parts").mkdir(parents=True)
+    (folder / "p.parquet.parts" / "mine").touch()
+    (folder / "p.parquet.part").write_text("mine", encoding="utf-8")
+    before = {file.name for file in folder.iterdir()}
+    predict_table(predictor, run, PictureFiles([pictures]), folder / "p.parquet")
+    assert {file.name for file in folder.iterdir()} == before | {"p.parquet"}
+    assert (folder / "p.parquet.parts" / "mine").exists()
+    assert len(pl.read_parquet(folder / "p.parquet", glob=False)) == 23
+
+
+def test_a_file_whose_name_is_no_text_has_a_row_with_its_error(
+    predictor: Predictor, run: Path, pictures: Path, out: Path
+) -> None:
+    (pictures / os.fsdecode(b"00caf\xe9.png")).write_bytes((pictures / "00.png").read_bytes())
+    files = PictureFiles([pictures, *pictures.iterdir()])
+    with pytest.raises(InterruptedRunError):
+        predict_table(predictor, run, files, out, watch=interrupt_after(5))
+    tally = predict_table(predictor, run, files, out, resume=True)
+    assert (tally.n, tally.n_unreadable, tally.n_kept) == (24, 7, 5)
+    strange = csv_rows(out)[1]
+    assert strange["file"] == f"{pictures}/00caf\\xe9.png"
+    assert strange["prediction"] == ""
+    assert "not valid UTF-8" in strange["error"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [os.fsdecode(b"caf\xe9.csv"), "file/p.csv", "/proc/none/p.csv"],
+    ids=["no text", "below a file", "where nothing can be made"],
+)
+def test_a_table_that_cannot_be_written_is_an_error_at_once(
+    predictor: Predictor, run: Path, pictures: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    before = left_in(tmp_path)
+    with pytest.raises(ConfigError, match=r'--out ".*name another|--out ".* Name another'):
+        predict_table(predictor, run, PictureFiles([pictures]), tmp_path / name)
+    assert left_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_labels_and_values_are_predicted_into_tables(
+    make_image_table: Callable[..., Path], tmp_path: Path, task: str
+) -> None:
+    labels = {"red": [i % 2 for i in range(40)], "striped": [i // 2 % 2 for i in range(40)]}
+    columns = labels if task == "multilabel" else {"weight": [float(i % 13) for i in range(40)]}
+    table = make_image_table(columns)
+    options: dict[str, Any] = {"task": task, "target": tuple(columns), "epochs": 1, "size": 32}
+    options |= {} if task == "multilabel" else {"conformal": 0.6}
+    trained = uf.train(table, out=tmp_path / "run", model="test_efficientnet", pretrained=False, **options)
+    expected = {each.file: each for each in trained.predict(table.parent / "images")}
+    predictor = Predictor.open(trained.path, engine="eager")
+    for suffix in (".csv", ".parquet", ".json", ".jsonl"):
+        out = tmp_path / f"p{suffix}"
+        predict_table(predictor, trained.path, PictureFiles([table.parent / "images"]), out)
+        rows = values_in(out)
+        assert [row["file"] for row in rows] == list(expected)
+        for row in rows:
+            known = expected[row["file"]]
+            assert not row["error"]
+            if task == "multilabel":
+                shown = row["prediction"]
+                found = shown if isinstance(shown, list) else [name for name in shown.split("|") if name]
+                assert found == list(known.prediction)
+                prefix = "prob:" if suffix in {".csv", ".parquet"} else ""
+                for name, score in known.scores.items():
+                    assert row[prefix + name] == pytest.approx(score, abs=1e-5)
+            else:
+                assert float(row["prediction"]) == pytest.approx(known.scores["weight"], abs=1e-4)
+                ends = row["intervals"]["weight"] if "intervals" in row else (float(row["low"]), float(row["high"]))
+                assert ends == pytest.approx(known.intervals["weight"], abs=1e-4)
 
 
 def test_two_processes_do_not_write_one_table(predictor: Predictor, run: Path, pictures: Path, out: Path) -> None:
