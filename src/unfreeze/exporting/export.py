@@ -14,7 +14,7 @@ from unfreeze.backbones.weights import sha256_of
 from unfreeze.errors import FailedError, UnfreezeError
 from unfreeze.exporting.deployment import deploy
 from unfreeze.exporting.example_script import EXAMPLE_SUFFIX, example_script
-from unfreeze.exporting.metadata import describe_network
+from unfreeze.exporting.metadata import describe_network, describe_state_dict
 from unfreeze.exporting.model_card import CARD_FILE, is_ours, model_card
 from unfreeze.exporting.onnx_file import open_onnx, write_onnx
 from unfreeze.exporting.openvino_file import open_openvino, write_openvino
@@ -102,7 +102,7 @@ def export_network(
         script = example_script(out.name, request.format, network.record, any_size=any_size)
         write_text(place / (out.name + EXAMPLE_SUFFIX), script)
         if request.format == "torch":
-            notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, described)
+            notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, weights_sha256=digest)
         if is_ours(out.with_name(CARD_FILE)):
             write_text(place / CARD_FILE, model_card(run, parities=(*_parities(out.parent, parity), parity)))
         else:
@@ -217,8 +217,9 @@ def _refuse_far(parity: ParityRecord, request: ExportRequest) -> None:
     )
 
 
-def _write_timm(path: Path, network: Network, described: dict[str, str]) -> list[str]:
+def _write_timm(path: Path, network: Network, *, weights_sha256: str) -> list[str]:
     """Write the state dict for timm if there can be one; else say why not, and what to do instead."""
+    described = describe_state_dict(network.record, weights_sha256=weights_sha256)
     try:
         write_timm(path, timm_state_dict(network), network, metadata=described)
     except NotPlainError as error:
