@@ -18,7 +18,7 @@ from unfreeze.exporting.metadata import describe_network, describe_state_dict
 from unfreeze.exporting.model_card import CARD_FILE, is_ours, model_card
 from unfreeze.exporting.onnx_file import open_onnx, write_onnx
 from unfreeze.exporting.openvino_file import open_openvino, write_openvino
-from unfreeze.exporting.parity import LIMIT, UNDECIDED_WITHIN, compare_program
+from unfreeze.exporting.parity import LIMIT, UNDECIDED_WITHIN, compare_program, reading_notes
 from unfreeze.exporting.parity_record import PARITY_SUFFIX, ParityRecord
 from unfreeze.exporting.pictures import samples
 from unfreeze.exporting.request import PACKAGES
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from unfreeze.backbones import Network
-    from unfreeze.exporting.parity_record import Agreement
     from unfreeze.exporting.request import ExportRequest
 
 __all__ = ["Exported", "export_network"]
@@ -99,7 +98,7 @@ def export_network(
         _refuse_far(parity, request)
         notes += parity.notes
         write_json(place / (out.name + PARITY_SUFFIX), parity)
-        script = example_script(out.name, request.format, network.record, any_size=any_size)
+        script = example_script(out.name, request.format, network.spec, any_size=any_size)
         write_text(place / (out.name + EXAMPLE_SUFFIX), script)
         if request.format == "torch":
             notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, weights_sha256=digest)
@@ -119,7 +118,7 @@ def _compared(
     source, pictures = samples(record, network.spec, n=request.n_pictures)
     program = _converted(request, lambda: OPENERS[request.format](file))
     found = _converted(request, lambda: compare_program(program, network, pictures, any_size=any_size))
-    gone = f'The run\'s pictures ("{record.data.path}") are gone: generated ones were compared.'
+    notes = [_gone(record)] if source == "generated" else reading_notes(found.same_pixels, found.file_to_file)
     return ParityRecord(
         file=file.name,
         format=request.format,
@@ -136,16 +135,12 @@ def _compared(
         speed=found.speed,
         environment=environment((*ALWAYS, *PACKAGES[request.format])),
         created=now(),
-        notes=(*((gone,) if source == "generated" else ()), *_of_decoding(found.file_to_file)),
+        notes=tuple(notes),
     )
 
 
-def _of_decoding(found: Agreement | None) -> list[str]:
-    """Tell where it matters for predictions that Pillow decodes otherwise than training."""
-    if found is None or not found.n_contradictions:
-        return []
-    told = f"Read by Pillow, {found.n_contradictions} of {found.n_pictures} pictures are predicted otherwise"
-    return [f"{told}: training decodes them to other pixels (docs/reference/images.md)."]
+def _gone(record: RunRecord) -> str:
+    return f'The run\'s pictures ("{record.data.path}") are gone: generated ones were compared.'
 
 
 def _why_fixed(network: Network) -> str:
