@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from unfreeze.backbones.weights import sha256_of
-from unfreeze.errors import FailedError, UnfreezeError
+from unfreeze.errors import FailedError, RunError, UnfreezeError
 from unfreeze.exporting.deployment import deploy
 from unfreeze.exporting.example_script import EXAMPLE_SUFFIX, example_script
 from unfreeze.exporting.metadata import describe_network, describe_state_dict
@@ -103,7 +103,9 @@ def export_network(
         if request.format == "torch":
             notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, weights_sha256=digest)
         if is_ours(out.with_name(CARD_FILE)):
-            write_text(place / CARD_FILE, model_card(run, parities=(*_parities(out.parent, parity), parity)))
+            earlier, unreadable = _earlier(out.parent, parity)
+            notes += unreadable
+            write_text(place / CARD_FILE, model_card(run, parities=(*earlier, parity)))
         else:
             notes.append(f'"{out.with_name(CARD_FILE)}" was edited by hand and is left as it is.')
         files = _moved(place, out)
@@ -223,12 +225,20 @@ def _write_timm(path: Path, network: Network, *, weights_sha256: str) -> list[st
     return []
 
 
-def _parities(folder: Path, new: ParityRecord) -> Iterator[ParityRecord]:
-    """Iterate over the records of earlier exports of the same weights beside a new one."""
+def _earlier(folder: Path, new: ParityRecord) -> tuple[list[ParityRecord], list[str]]:
+    """Return the records of other exports of the same weights beside a new one, and notes on what cannot be read."""
+    found, notes = [], []
     for path in sorted(folder.glob(f"*{PARITY_SUFFIX}")):
-        found = read_json(path, ParityRecord)
-        if found.file != new.file and found.weights_sha256 == new.weights_sha256 and (folder / found.file).is_file():
-            yield found
+        if path.name == new.file + PARITY_SUFFIX:
+            continue  # is replaced
+        try:
+            record = read_json(path, ParityRecord)
+        except (RunError, OSError):
+            notes.append(f'"{path}" cannot be read (of another version, or damaged): the model card leaves it out.')
+            continue
+        if record.weights_sha256 == new.weights_sha256 and (folder / record.file).is_file():
+            found.append(record)
+    return found, notes
 
 
 def _moved(place: Path, out: Path) -> tuple[Path, ...]:
