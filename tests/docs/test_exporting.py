@@ -25,9 +25,8 @@ def test_each_file_is_used_as_the_page_says(
         run.export(f"photos{suffix}", format=name, pictures=3)  # type: ignore[arg-type]
     shutil.copy(next(image_folder.rglob("*.png")), "picture.jpg")
     (expected,) = run.predict("picture.jpg")
-    for block in (ONNX, OPENVINO, TORCH):
+    for block in (ONNX, OPENVINO, TORCH, TIMM):
         names: dict[str, Any] = {}
         exec(block, names)  # noqa: S102 - our own page
         assert names["classes"][int(names["prediction"][0])] == expected.prediction
         assert names["probabilities"][0][0] == pytest.approx(expected.scores[names["classes"][0]], abs=1e-3)
-    exec(TIMM, {})  # noqa: S102 - our own page

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from textwrap import indent
 from typing import TYPE_CHECKING
 
-from unfreeze.exporting.plain_decoding import fit_picture, read_picture
+from unfreeze.data.views import least_size
+from unfreeze.exporting.plain_decoding import PARTS, fit_picture
 
 if TYPE_CHECKING:
+    from unfreeze.data import InputSpec
     from unfreeze.exporting.request import FormatName
-    from unfreeze.records import ModelRecord
+    from unfreeze.records import TaskName
 
 __all__ = ["EXAMPLE_SUFFIX", "example_script", "usage"]
 
 EXAMPLE_SUFFIX = ".example.py"
 NEEDED: dict[FormatName, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
-IMPORTS: dict[FormatName, str] = {
-    "onnx": "import numpy as np\nimport onnxruntime\nfrom PIL import Image, ImageOps",
-    "openvino": "import numpy as np\nimport openvino\nfrom PIL import Image, ImageOps",
-    "torch": "import numpy as np\nimport torch\nfrom PIL import Image, ImageOps",
-}
 RUNNING: dict[FormatName, str] = {
     "onnx": """\
 session = onnxruntime.InferenceSession(str(MODEL))
@@ -54,87 +52,92 @@ for score, name in sorted(zip(scores, names), reverse=True):
 
 CALLS: dict[FormatName, tuple[str, ...]] = {
     "onnx": (
-        'session = onnxruntime.InferenceSession("{file}")',
+        "session = onnxruntime.InferenceSession({file!r})",
         'classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])',
         '{outputs} = session.run(None, {{"images": images}})',
     ),
     "openvino": (
-        'model = openvino.Core().read_model("{file}")',
+        "model = openvino.Core().read_model({file!r})",
         'classes = json.loads(model.get_rt_info(["unfreeze", "classes"]).astype(str))',
         'compiled = openvino.compile_model(model, "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})',
         "{outputs} = compiled(images).values()",
     ),
     "torch": (
         'about = {{"classes": ""}}',
-        'program = torch.export.load("{file}", extra_files=about).module()',
+        "program = torch.export.load({file!r}, extra_files=about).module()",
         'classes = json.loads(about["classes"])',
         "{outputs} = program(torch.from_numpy(images))",
     ),
 }
+SHOW: dict[TaskName, str] = {
+    "classification": "print(classes[int(prediction[0])], probabilities[0])",
+    "multilabel": "print([name for name, on in zip(classes, prediction[0]) if on], probabilities[0])",
+    "regression": "print(dict(zip(classes, values[0])))",
+}
 
 
-def example_script(file: str, format_name: FormatName, record: ModelRecord, *, any_size: bool) -> str:
-    """Return the script for an exported file.
+def example_script(file: str, format_name: FormatName, spec: InputSpec, *, any_size: bool) -> str:
+    """Return the script for an exported file; imported, it has `read_batch`, which the lines of `usage` take.
 
     Args:
         file: its name.
         format_name: what it is.
-        record: the network's.
+        spec: the network's input.
         any_size: whether the file resizes pictures itself.
     """
-    constants = [f'MODEL = Path(__file__).with_name("{file}")', f"SIZE = {record.size}  # height, width"]
-    functions = [inspect.getsource(read_picture)]
-    make = "read_picture(sys.argv[1], SIZE)"
+    make = "read_picture(file, AT_LEAST, DEPTH_RANGE)"
     if not any_size:
-        functions.append(inspect.getsource(fit_picture))
-        make = f'fit_picture({make}, SIZE, "{record.interpolation}", "{record.crop}", {record.crop_pct})'
-    what = "of any size" if any_size else f"resized to {record.size[1]} x {record.size[0]} px"
+        make = f'fit_picture({make}, {spec.size}, "{spec.interpolation}", "{spec.crop}", {spec.crop_pct})'
+    what = "of any size" if any_size else f"resized to {spec.size[1]} x {spec.size[0]} px"
+    needed = NEEDED[format_name]
     return "\n".join(
         [
-            f'"""What {file} says of a picture: python {file}{EXAMPLE_SUFFIX} PICTURE',
+            '"""What the exported file beside this script says of a picture: python THIS_SCRIPT PICTURE',
             "",
-            f"Needs {NEEDED[format_name]}, numpy and pillow. The file takes uint8 pictures (batch, 3, height, width),",
+            f"Needs {needed}, numpy and pillow. The file takes uint8 pictures (batch, 3, height, width),",
             f'RGB, {what}; normalisation is inside."""',
             "",
-            "import json\nimport sys\nfrom pathlib import Path\n",
-            IMPORTS[format_name],
+            f"import json\nimport sys\nfrom pathlib import Path\n\nimport numpy as np\nimport {needed}",
+            "from PIL import Image, ImageChops, ImageOps",
             "",
-            *constants,
+            f"MODEL = Path(__file__).with_name({file!r})",
+            f"AT_LEAST = {least_size(spec, 'none')}  # height and width that large JPEGs stay twice as large as",
+            f"DEPTH_RANGE = {spec.depth_range}  # what becomes 0 and 255 in pictures of more than 8 bits",
             "",
-            *(f"\n{function}" for function in functions),
+            *(f"\n{inspect.getsource(part)}" for part in (*PARTS, *(() if any_size else (fit_picture,)))),
             "",
-            f"picture = {make}",
-            "images = np.ascontiguousarray(picture.transpose(2, 0, 1)[None])",
-            RUNNING[format_name],
-            SHOWING,
+            "def read_batch(file: Path | str) -> np.ndarray:",
+            '    """Return a picture file as the model takes it, uint8 (1, 3, height, width)."""',
+            f"    picture = {make}",
+            "    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])",
+            "",
+            "",
+            'if __name__ == "__main__":',
+            indent(f"images = read_batch(sys.argv[1])\n{RUNNING[format_name]}{SHOWING}", "    "),
         ]
     )
 
 
-def usage(file: str, format_name: FormatName, record: ModelRecord, *, any_size: bool) -> str:
+def usage(file: str, format_name: FormatName, task: TaskName) -> str:
     """Return the fewest lines of Python that run an exported file on a picture, for a reader to copy.
+
+    They read the picture as the example script does, so that there is one way to do it.
 
     Args:
         file: its name.
         format_name: what it is.
-        record: the network's.
-        any_size: whether the file resizes pictures itself.
+        task: the network's.
     """
-    height, width = record.size
-    resized = "" if any_size else f".resize(({width}, {height}), Image.Resampling.{record.interpolation.upper()})"
-    outputs = "(values,)" if record.task == "regression" else "probabilities, prediction"
-    show = {
-        "classification": "print(classes[int(prediction[0])], probabilities[0])",
-        "multilabel": "print([name for name, on in zip(classes, prediction[0]) if on], probabilities[0])",
-        "regression": "print(dict(zip(classes, values[0])))",
-    }[record.task]
+    outputs = "(values,)" if task == "regression" else "probabilities, prediction"
     lines = [
         "import json",
-        *IMPORTS[format_name].splitlines(),
+        "from runpy import run_path",
         "",
-        f'picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGB"){resized}',
-        "images = np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1)[None])  # uint8 (1, 3, height, width)",
+        f"import {NEEDED[format_name]}",
+        "",
+        f'read_batch = run_path({file + EXAMPLE_SUFFIX!r})["read_batch"]  # the script beside it',
+        'images = read_batch("picture.jpg")  # uint8 (1, 3, height, width)',
         *(line.format(file=file, outputs=outputs) for line in CALLS[format_name]),
-        show,
+        SHOW[task],
     ]
     return "\n".join(lines) + "\n"

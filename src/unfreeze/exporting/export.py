@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from unfreeze.backbones.weights import sha256_of
-from unfreeze.errors import FailedError, UnfreezeError
+from unfreeze.errors import FailedError, RunError, UnfreezeError
 from unfreeze.exporting.deployment import deploy
 from unfreeze.exporting.example_script import EXAMPLE_SUFFIX, example_script
-from unfreeze.exporting.metadata import describe_network
+from unfreeze.exporting.metadata import describe_network, describe_state_dict
 from unfreeze.exporting.model_card import CARD_FILE, is_ours, model_card
 from unfreeze.exporting.onnx_file import open_onnx, write_onnx
 from unfreeze.exporting.openvino_file import open_openvino, write_openvino
-from unfreeze.exporting.parity import LIMIT, UNDECIDED_WITHIN, compare_program
+from unfreeze.exporting.parity import LIMIT, UNDECIDED_WITHIN, compare_program, reading_notes
 from unfreeze.exporting.parity_record import PARITY_SUFFIX, ParityRecord
 from unfreeze.exporting.pictures import samples
 from unfreeze.exporting.request import PACKAGES
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from unfreeze.backbones import Network
-    from unfreeze.exporting.parity_record import Agreement
     from unfreeze.exporting.request import ExportRequest
 
 __all__ = ["Exported", "export_network"]
@@ -99,12 +98,14 @@ def export_network(
         _refuse_far(parity, request)
         notes += parity.notes
         write_json(place / (out.name + PARITY_SUFFIX), parity)
-        script = example_script(out.name, request.format, network.record, any_size=any_size)
+        script = example_script(out.name, request.format, network.spec, any_size=any_size)
         write_text(place / (out.name + EXAMPLE_SUFFIX), script)
         if request.format == "torch":
-            notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, described)
+            notes += _write_timm(place / (out.stem + TIMM_SUFFIX), network, weights_sha256=digest)
         if is_ours(out.with_name(CARD_FILE)):
-            write_text(place / CARD_FILE, model_card(run, parities=(*_parities(out.parent, parity), parity)))
+            earlier, unreadable = _earlier(out.parent, parity)
+            notes += unreadable
+            write_text(place / CARD_FILE, model_card(run, parities=(*earlier, parity)))
         else:
             notes.append(f'"{out.with_name(CARD_FILE)}" was edited by hand and is left as it is.')
         files = _moved(place, out)
@@ -119,7 +120,7 @@ def _compared(
     source, pictures = samples(record, network.spec, n=request.n_pictures)
     program = _converted(request, lambda: OPENERS[request.format](file))
     found = _converted(request, lambda: compare_program(program, network, pictures, any_size=any_size))
-    gone = f'The run\'s pictures ("{record.data.path}") are gone: generated ones were compared.'
+    notes = [_gone(record)] if source == "generated" else reading_notes(found.same_pixels, found.file_to_file)
     return ParityRecord(
         file=file.name,
         format=request.format,
@@ -136,16 +137,12 @@ def _compared(
         speed=found.speed,
         environment=environment((*ALWAYS, *PACKAGES[request.format])),
         created=now(),
-        notes=(*((gone,) if source == "generated" else ()), *_of_decoding(found.file_to_file)),
+        notes=tuple(notes),
     )
 
 
-def _of_decoding(found: Agreement | None) -> list[str]:
-    """Tell where it matters for predictions that Pillow decodes otherwise than training."""
-    if found is None or not found.n_contradictions:
-        return []
-    told = f"Read by Pillow, {found.n_contradictions} of {found.n_pictures} pictures are predicted otherwise"
-    return [f"{told}: training decodes them to other pixels (docs/reference/images.md)."]
+def _gone(record: RunRecord) -> str:
+    return f'The run\'s pictures ("{record.data.path}") are gone: generated ones were compared.'
 
 
 def _why_fixed(network: Network) -> str:
@@ -217,8 +214,9 @@ def _refuse_far(parity: ParityRecord, request: ExportRequest) -> None:
     )
 
 
-def _write_timm(path: Path, network: Network, described: dict[str, str]) -> list[str]:
+def _write_timm(path: Path, network: Network, *, weights_sha256: str) -> list[str]:
     """Write the state dict for timm if there can be one; else say why not, and what to do instead."""
+    described = describe_state_dict(network.record, weights_sha256=weights_sha256)
     try:
         write_timm(path, timm_state_dict(network), network, metadata=described)
     except NotPlainError as error:
@@ -227,12 +225,20 @@ def _write_timm(path: Path, network: Network, described: dict[str, str]) -> list
     return []
 
 
-def _parities(folder: Path, new: ParityRecord) -> Iterator[ParityRecord]:
-    """Iterate over the records of earlier exports of the same weights beside a new one."""
+def _earlier(folder: Path, new: ParityRecord) -> tuple[list[ParityRecord], list[str]]:
+    """Return the records of other exports of the same weights beside a new one, and notes on what cannot be read."""
+    found, notes = [], []
     for path in sorted(folder.glob(f"*{PARITY_SUFFIX}")):
-        found = read_json(path, ParityRecord)
-        if found.file != new.file and found.weights_sha256 == new.weights_sha256 and (folder / found.file).is_file():
-            yield found
+        if path.name == new.file + PARITY_SUFFIX:
+            continue  # is replaced
+        try:
+            record = read_json(path, ParityRecord)
+        except (RunError, OSError):
+            notes.append(f'"{path}" cannot be read (of another version, or damaged): the model card leaves it out.')
+            continue
+        if record.weights_sha256 == new.weights_sha256 and (folder / record.file).is_file():
+            found.append(record)
+    return found, notes
 
 
 def _moved(place: Path, out: Path) -> tuple[Path, ...]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from unfreeze.data.table import TABLE_EXTENSIONS
 from unfreeze.exporting.example_script import EXAMPLE_SUFFIX, usage
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.methods import describe_methods
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from unfreeze.exporting.parity_record import Agreement, ParityRecord
     from unfreeze.records import ModelRecord, TaskName, WeightsRecord
 
-__all__ = ["CARD_FILE", "is_ours", "model_card"]
+__all__ = ["CARD_FILE", "data_name", "is_ours", "model_card"]
 
 CARD_FILE = "model_card.md"
 MARK = "<!-- Written by `unfreeze export`. Delete this line to make the card your own: it is then left as it is. -->"
@@ -44,7 +47,7 @@ def model_card(run: Path, *, parities: Sequence[ParityRecord]) -> str:
     model = contents.model
     assert model is not None, "a finished run has a network"
     methods = describe_methods(contents)
-    title = f"{model.architecture.partition('.')[0]}, fine-tuned on {_data_name(contents)}"
+    title = f"{model.architecture.partition('.')[0]}, fine-tuned on {data_name(contents)}"
     parts = [
         f"---\n{_header(contents, model, parities)}\n---",
         MARK,
@@ -71,11 +74,18 @@ def is_ours(path: Path) -> bool:
     return not path.is_file() or MARK in path.read_text(encoding="utf-8", errors="replace")
 
 
+def data_name(contents: Contents) -> str:
+    """Return the name of the pictures' folder (a table's is its folder's), without the rest of its path."""
+    path = PurePath(contents.record.data.path)
+    named = path.parent if path.suffix.lower() in TABLE_EXTENSIONS else path
+    return named.name or path.stem or "pictures"
+
+
 def _header(contents: Contents, model: ModelRecord, parities: Sequence[ParityRecord]) -> str:
     """Return the YAML that the Hub reads."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    name, task = _data_name(contents), HUB_TASKS[model.task]
+    name, task = data_name(contents), HUB_TASKS[model.task]
     results = [
         EvalResult(
             task_type=task,
@@ -128,13 +138,6 @@ def _base_model(model: ModelRecord) -> str | None:
     return f"{name}{model.architecture.partition('.')[0]}{'.' + tag if tag else ''}"
 
 
-def _data_name(contents: Contents) -> str:
-    """Return the name of the pictures' folder (a table's is its folder's), without the rest of its path."""
-    path = PurePath(contents.record.data.path)
-    named = path.parent if path.suffix else path
-    return named.name or path.stem or "pictures"
-
-
 def _what(contents: Contents, model: ModelRecord) -> Iterator[str]:
     """Say what the network does, in a few sentences."""
     names = [*model.outputs[:N_NAMED]]
@@ -179,16 +182,30 @@ def _use(model: ModelRecord, parities: Sequence[ParityRecord]) -> Iterator[str]:
         fixed = (
             "" if parity.input == "any size" else f" It takes pictures of {model.size[1]} × {model.size[0]} px only."
         )
-        script = parity.file + EXAMPLE_SUFFIX
-        yield f"`{parity.file}`; as a program: `python {script} picture.jpg`.{fixed}"
-        if fixed and model.crop == "center":
-            continue  # takes the script's lines
-        yield f"```python\n{usage(parity.file, parity.format, model, any_size=parity.input == 'any size')}```"
+        script = shlex.quote(parity.file + EXAMPLE_SUFFIX)
+        yield f"{_code(parity.file)}; as a program: {_code(f'python {script} picture.jpg')}.{fixed}"
+        yield f"```python\n{usage(parity.file, parity.format, model.task)}```"
     if parities:
         yield (
-            "Pictures are 8-bit RGB, as any decoder gives them: resizing (where the file takes any size), "
-            "normalisation, calibration and units are inside. Pictures of one batch have one size."
+            "The scripts read pictures as training does: upright, 8-bit RGB, opacity composited on white, large JPEGs "
+            f"at a reduced scale.{_depth(model)} Give the files such pixels where other code decodes; resizing (where "
+            "the file takes any size), normalisation, calibration and units are inside. Pictures of one batch have one "
+            "size."
         )
+
+
+def _depth(model: ModelRecord) -> str:
+    if model.depth_range is None:
+        return ""
+    low, high = model.depth_range
+    return f" Of pictures with more than 8 bits {low:g} to {high:g} becomes 0 to 255."
+
+
+def _code(text: str) -> str:
+    """Return text as code in Markdown, whatever is in it."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def _files(parities: Sequence[ParityRecord]) -> Iterator[str]:
@@ -196,9 +213,9 @@ def _files(parities: Sequence[ParityRecord]) -> Iterator[str]:
     yield "| file | from the same pixels | prediction | from file to file | ms a picture |"
     yield "|---|---|---|---|---|"
     for parity in parities:
-        same, own = parity.same_pixels, parity.file_to_file
+        same, own, bar = parity.same_pixels, parity.file_to_file, r"\|"
         yield (
-            f"| `{parity.file}` | {same.largest_difference:.1e} | {_share(same)} | "
+            f"| {_code(parity.file).replace('|', bar)} | {same.largest_difference:.1e} | {_share(same)} | "
             f"{'not measured' if own is None else f'{own.largest_difference:.1e}, prediction {_share(own)}'} | "
             f"{parity.speed.export_ms:.1f} |"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import torch
 
 from unfreeze.backbones import output_scores
 from unfreeze.data import make_view
+from unfreeze.data.views import least_size
 from unfreeze.evaluation import Predictions
 from unfreeze.exporting.parity_record import Agreement, Speed
 from unfreeze.exporting.plain_decoding import fit_picture, read_picture
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
     from unfreeze.exporting.pictures import Sample
     from unfreeze.records import ModelRecord
 
-__all__ = ["LIMIT", "UNDECIDED_WITHIN", "Answers", "Compared", "Program", "agreement", "compare_program"]
+__all__ = [
+    "LIMIT",
+    "UNDECIDED_WITHIN",
+    "Answers",
+    "Compared",
+    "Program",
+    "agreement",
+    "compare_program",
+    "reading_notes",
+]
 
 Program = Callable[[np.ndarray], tuple[np.ndarray, ...]]  # uint8 (B, 3, h, w) in, a deployment's outputs out
 
@@ -89,9 +99,9 @@ def compare_program(program: Program, network: Network, pictures: Sequence[Sampl
         image = sample.image
         of_network.run(partial(_network_outputs, network, image))
         sizes[image.shape[0], image.shape[1]] = None
+    as_input = _as_batch if any_size else partial(_view, spec=spec)
     for sample in pictures:
-        image = sample.image
-        of_file.run(partial(program, _as_batch(image) if any_size else make_view(image, spec)[None].numpy()))
+        of_file.run(partial(_file_outputs, program, sample.image, as_input))
     plain_indices = []
     for index, sample in enumerate(pictures):
         plain = _read_plainly(sample, spec, any_size=any_size)
@@ -142,6 +152,25 @@ def agreement(got: Answers, expected: Answers) -> Agreement:
     )
 
 
+def reading_notes(same_pixels: Agreement, file_to_file: Agreement | None) -> Iterator[str]:
+    """Tell where it matters that Pillow reads otherwise than training, and how many files it could not read so."""
+    n, own = same_pixels.n_pictures, file_to_file
+    n_read = 0 if own is None else own.n_pictures
+    if n_read < n:
+        yield (
+            f"{n - n_read} of {n} pictures are not compared from file to file: Pillow cannot read them as training "
+            "does (DICOM, 16-bit colour). Elsewhere they need a decoder of their own."
+        )
+    if own is None or not (own.n_contradictions or own.largest_difference > LIMIT):
+        return
+    unit = "" if own.top1_agreement is not None else " standard deviations of the target"
+    otherwise = f", and {own.n_contradictions} of the predictions" if own.n_contradictions else ""
+    yield (
+        f"Read by Pillow, scores of {own.n_pictures} pictures differ by up to {own.largest_difference:.2g}{unit}"
+        f"{otherwise}: training decodes them to other pixels (docs/reference/images.md)."
+    )
+
+
 class _Timed:
     """Outputs of one call after another, and the milliseconds that each took."""
 
@@ -167,6 +196,13 @@ class _Timed:
 def _network_outputs(network: Network, image: np.ndarray) -> tuple[np.ndarray, ...]:
     with torch.inference_mode():
         return (network(make_view(image, network.spec)[None]).numpy(),)
+
+
+def _file_outputs(
+    program: Program, image: np.ndarray, as_input: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """Run a file on a decoded picture; bringing it to the file's input is timed, as it is of the network."""
+    return program(as_input(image))
 
 
 def _expected(outputs: torch.Tensor, record: ModelRecord) -> Answers:
@@ -204,8 +240,8 @@ def _read_plainly(sample: Sample, spec: InputSpec, *, any_size: bool) -> np.ndar
     if sample.file is None:
         return None
     try:
-        plain = read_picture(sample.file, spec.size)
-    except (OSError, ValueError):  # DICOM, and TIFFs of kinds that Pillow does not know
+        plain = read_picture(sample.file, least_size(spec, "none"), spec.depth_range)
+    except Exception:  # noqa: BLE001 - of DICOM, rare TIFFs and damaged EXIF blocks Pillow raises nearly anything
         return None
     return plain if any_size else fit_picture(plain, spec.size, spec.interpolation, spec.crop, spec.crop_pct)
 
@@ -213,3 +249,9 @@ def _read_plainly(sample: Sample, spec: InputSpec, *, any_size: bool) -> np.ndar
 def _as_batch(image: np.ndarray) -> np.ndarray:
     """Return a picture (h, w, 3) as a batch of one, (1, 3, h, w)."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
+def _view(image: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """Return a picture (h, w, 3) as a batch of one at the network's size, (1, 3, height, width)."""
+    view: np.ndarray = make_view(image, spec)[None].numpy()
+    return view

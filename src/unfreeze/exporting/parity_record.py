@@ -31,7 +31,7 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Medians on the exporting machine's CPU, decoding left out."""
 
     network_ms: float  # the training network in PyTorch, one picture, resizing included
-    export_ms: float  # the exported file, the same
+    export_ms: float  # the exported file, the same; where the resizing is left out of it, by training's own before it
     export_batch_ms: float  # the exported file, for each picture of a batch at the network's own size
     n_in_batch: int
 
@@ -51,7 +51,7 @@ class ParityRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     undecided_within: float  # probabilities that are nearer to one another decide nothing
     same_pixels: Agreement  # both were given the same decoded pixels, a picture at a time
     batch: Agreement  # the first of these at the network's own size, as one batch
-    file_to_file: Agreement | None  # from the files on: decoded as in training, and by Pillow; None: generated
+    file_to_file: Agreement | None  # from the files on: decoded as in training, and by Pillow; None: by Pillow not one
     speed: Speed
     environment: dict[str, str]
     created: str

@@ -79,7 +79,7 @@ def timm_state_dict(network: Network) -> dict[str, Tensor]:
 
 
 def write_timm(path: Path, tensors: Mapping[str, Tensor], network: Network, *, metadata: Mapping[str, str]) -> None:
-    """Write a state dict as safetensors, with the arguments of `create_model` and the contract in its metadata."""
+    """Write a state dict as safetensors; the arguments of `create_model` join the metadata."""
     arguments = msgspec.json.encode(create_arguments(network)).decode()
     # Not save_file: that would make a file that only its owner can read.
     path.write_bytes(safetensors.torch.save(dict(tensors), metadata={**metadata, "create_model": arguments}))

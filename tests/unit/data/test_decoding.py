@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 import tifffile
 from PIL import Image
+from support.pngs import png
 
 from unfreeze.data.decoding import read_image
 from unfreeze.errors import ImageError
@@ -36,19 +37,6 @@ def saved(path: Path, array: npt.NDArray[np.generic], mode: str | None = None, *
     image = Image.fromarray(array)
     (image if mode is None else image.convert(mode)).save(path, **options)
     return path
-
-
-def png(values: npt.NDArray[np.integer], color_type: int, *, depth: int = 16, chunks: bytes = b"") -> bytes:
-    """Write a PNG by hand, for the kinds that Pillow cannot write."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    height, width = values.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunks + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 # -- trap 17: greyscale, 16-bit, palette, CMYK, EXIF-rotated and MPO pictures have one conversion

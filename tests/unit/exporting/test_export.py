@@ -189,28 +189,6 @@ def test_a_signal_is_handled_after_another_thread_has_freed_an_opened_file(
     assert (told.returncode, told.stdout) == (0, "handled\n"), told.stderr
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("fixed", [False, True])
-def test_the_example_script_says_what_predict_says(
-    make_run: Callable[..., Run], tmp_path: Path, name: str, fixed: bool
-) -> None:
-    run = make_run()
-    export(run, tmp_path, name, fixed_input=fixed)
-    file = files_of(run)[0]
-    done = subprocess.run(
-        [sys.executable, tmp_path / f"model{SUFFIXES[name]}.example.py", file],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (expected,) = run.predict(file)
-    first, *scores = done.stdout.splitlines()
-    assert first == expected.prediction
-    for line in scores:
-        value, label = line.split()
-        assert float(value) == pytest.approx(expected.scores[label], abs=2e-3)
-
-
 @pytest.mark.parametrize("change", [{"crop": "center", "crop_pct": 0.9}, {"interpolation": "nearest"}])
 def test_what_graphs_cannot_resize_is_left_to_the_example_script(
     make_run: Callable[..., Run], tmp_path: Path, change: dict[str, Any]
@@ -229,35 +207,59 @@ def test_what_graphs_cannot_resize_is_left_to_the_example_script(
         open_onnx(done.path)(as_batch(files_of(run)[0]))
 
 
-class Moody(nn.Module):
-    """Features with a branch in Python that blank pictures, with which graphs are traced, take alone."""
+class TwoFaced(nn.Module):
+    """Features that are others while a graph is made of them."""
 
     def forward(self, images: Tensor) -> Tensor:
         mean = images.mean(dim=(2, 3))
-        blank = bool((images.amax(dim=(2, 3)) == images.amin(dim=(2, 3))).all())
-        return mean if blank else torch.flip(mean, dims=(1,)) * 5 + 1
+        return mean if torch.jit.is_tracing() or torch.compiler.is_compiling() else torch.flip(mean, dims=(1,)) * 5 + 1
 
 
-def test_a_file_that_is_another_network_is_an_error_and_leaves_nothing(
-    make_run: Callable[..., Run], tmp_path: Path
-) -> None:
-    run = make_run()
-    network = Network(Moody(), make_head(3, n_outputs=3, seed=1), record=run.model.record).eval()
+class Moody(nn.Module):
+    """Features with a branch in Python on the pictures' values, which only a trace survives."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean = images.mean(dim=(2, 3))
+        return mean if bool((images.amax() == images.amin()).all()) else torch.flip(mean, dims=(1,))
+
+
+def with_features(features: nn.Module, run: Run) -> Network:
+    network = Network(features, make_head(3, n_outputs=3, seed=1), record=run.model.record).eval()
     network.head[0].weight.data.mul_(100)
-    request = ExportRequest(format="openvino", out=tmp_path / "new" / "m.xml", n_pictures=4)
+    return network
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_is_another_network_is_an_error_and_leaves_nothing(
+    make_run: Callable[..., Run], tmp_path: Path, name: Any
+) -> None:
+    request = ExportRequest(format=name, out=tmp_path / "new" / f"m{SUFFIXES[name]}", n_pictures=4)
     with pytest.raises(FailedError, match="is not the network that was trained: its scores differ by up to"):
-        export_network(network, run.path, request)
+        export_network(with_features(TwoFaced(), make_run()), make_run().path, request)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_cannot_be_converted_is_an_error_and_leaves_nothing(
-    make_run: Callable[..., Run], tmp_path: Path
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_failed_export_leaves_the_files_of_an_earlier_one_as_they_were(
+    make_run: Callable[..., Run], tmp_path: Path, name: Any
 ) -> None:
     run = make_run()
-    network = Network(Moody(), make_head(3, n_outputs=3), record=run.model.record).eval()
-    request = ExportRequest(format="torch", out=tmp_path / "m.pt2", n_pictures=4)
-    with pytest.raises(FailedError, match=r"cannot be exported to torch .* --format onnx or openvino"):
-        export_network(network, run.path, request)
+    done = export(run, tmp_path, name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == set(done.files)
+    request = ExportRequest(format=name, out=done.path, n_pictures=4)
+    with pytest.raises(FailedError, match="is not the network that was trained"):
+        export_network(with_features(TwoFaced(), run), run.path, request)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("name", "others"), [("torch", "onnx or openvino"), ("onnx", "openvino or torch")])
+def test_a_network_that_cannot_be_converted_is_an_error_and_leaves_nothing(
+    make_run: Callable[..., Run], tmp_path: Path, name: Any, others: str
+) -> None:
+    request = ExportRequest(format=name, out=tmp_path / f"m{SUFFIXES[name]}", n_pictures=4)
+    with pytest.raises(FailedError, match=rf"cannot be exported to {name} .* --format {others}"):
+        export_network(with_features(Moody(), make_run()), make_run().path, request)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -327,3 +329,15 @@ def test_an_earlier_file_is_replaced_by_one_that_passed(make_run: Callable[..., 
         "model.onnx.parity.json",
         "model_card.md",
     ]
+
+
+def test_an_earlier_record_that_cannot_be_read_is_passed_over_with_a_note(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx.parity.json").write_text("of another version", encoding="utf-8")  # is replaced
+    (tmp_path / "other.pt2.parity.json").write_text('{"version": 0}', encoding="utf-8")
+    (tmp_path / "third.xml.parity.json").mkdir()
+    done = export(make_run(), tmp_path, "onnx")
+    assert read_json(tmp_path / "model.onnx.parity.json", ParityRecord) == done.parity
+    noted = [note for note in done.notes if "the model card leaves it out" in note]
+    assert ["other.pt2" in noted[0], "third.xml" in noted[1], len(noted)] == [True, True, 2]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
+
+import unfreeze as uf
+from unfreeze.exporting.model_card import data_name
+from unfreeze.records import ModelRecord, read_json, write_json
+from unfreeze.reporting.contents import read_contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,3 +93,28 @@ def test_the_lines_that_it_shows_run(
     names: dict[str, object] = {}
     exec(lines, names)  # noqa: S102 - our own page
     assert names["classes"] == list(make_run(what).record.classes)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/data/photos", "photos"),
+        ("/data/photos.v2", "photos.v2"),
+        ("/data/photos/labels.csv", "photos"),
+        ("/data/photos.v2/labels.Parquet", "photos.v2"),
+        ("labels.csv", "labels"),
+        ("/", "pictures"),
+    ],
+)
+def test_the_data_are_called_as_their_folder(make_run: Callable[..., Run], path: str, name: str) -> None:
+    contents = read_contents(make_run().path)
+    data = msgspec.structs.replace(contents.record.data, path=path)
+    record = msgspec.structs.replace(contents.record, data=data)
+    assert data_name(dataclasses.replace(contents, record=record)) == name
+
+
+def test_it_tells_the_range_of_deep_pictures(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    shutil.copytree(make_run().path, tmp_path / "run")
+    model = read_json(tmp_path / "run" / "model.json", ModelRecord)
+    write_json(tmp_path / "run" / "model.json", msgspec.structs.replace(model, depth_range=(12, 4095)))
+    assert "with more than 8 bits 12 to 4095 becomes 0 to 255" in exported(uf.load(tmp_path / "run"), tmp_path)
