@@ -204,8 +204,10 @@ class Lesson:
     def _do(self) -> None:
         if self._rescan.is_set():
             self._rescan.clear()
+            self._failed_at = None  # whoever asks for it wants what failed tried again
             self._set(Work("reading"))
             self.album.refresh(lambda n, total: self._set(Work("reading", n, total)))
+            self._fail(None)  # what was wrong with the folder is mended
         if self._features is None and not self._is_closing:
             self._set(Work("loading"))
             self._features = FrozenFeatures(self.options)
@@ -233,7 +235,8 @@ class Lesson:
         try:
             vectors = self._features.vectors(dataset, fingerprints, depth_range=deepest, computed=self._computed)
         except ImageError:
-            if self.album.refresh():  # it was changed or taken away by others
+            # Renamed or removed here meanwhile, or changed or taken away by others.
+            if self.album.version != snapshot.version or self.album.refresh():
                 raise _ChangedError from None
             raise
         began = time.monotonic()
@@ -285,6 +288,6 @@ class Lesson:
         with self._lock:
             self._saving = saving
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str | None) -> None:
         with self._lock:
             self._failure = reason
