@@ -19,6 +19,8 @@ __all__ = [
     "InterruptedRunError",
     "MissingRowsError",
     "ModelError",
+    "NoSuchClassError",
+    "NoSuchPictureError",
     "PlanError",
     "RunError",
     "SelectorError",
@@ -41,8 +43,16 @@ class ConfigError(UnfreezeError):
     """Settings that contradict each other, are out of range, or are unknown."""
 
 
+class NoSuchClassError(ConfigError):
+    """A class that was named is not there, or not any more."""
+
+
 class DataError(UnfreezeError):
     """Images or labels that cannot be trained on or predicted."""
+
+
+class NoSuchPictureError(DataError):
+    """A picture that was named is not there, or not any more."""
 
 
 class ImageError(DataError):

@@ -159,6 +159,34 @@ def test_the_camera_takes_a_picture(page: Page) -> None:
     assert page.locator("#camera").is_hidden()
 
 
+def test_the_camera_is_used_twice_and_no_stream_is_left_behind(page: Page) -> None:
+    page.evaluate("""() => {
+      window.streams = [];
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (...how) => {
+        const stream = await ask(...how);
+        window.streams.push(stream);
+        return stream;
+      };
+    }""")
+    use = page.get_by_role("button", name="Use the camera")
+    use.evaluate("each => { each.click(); each.click(); }")
+    page.get_by_role("button", name="Ask about this").wait_for()
+    use.click()
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Close the camera").click()
+    assert page.evaluate("window.streams.flatMap((each) => each.getTracks()).map((each) => each.readyState)") == [
+        "ended",
+        "ended",
+    ]
+
+
+def test_an_answer_that_is_not_the_services_is_an_error(page: Page, pictures: dict[str, Path]) -> None:
+    page.route("**/predict", lambda route: route.fulfill(status=413, body="<h1>Too large</h1>"))
+    page.locator("#files").set_input_files(pictures["cat.png"])
+    page.locator("#cards").get_by_text("answered with 413").wait_for()
+
+
 def test_it_says_what_the_network_is_and_how_sure_it_can_be(page: Page) -> None:
     about = page.get_by_role("region", name="How sure can it be?").inner_text()
     assert "balanced accuracy on" in about

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unfreeze.reporting.wording import METRIC_NAMES, OUTPUT_WORDS, count, figure, interval
-from unfreeze.serving.answers import LimitsAnswer, MetricAnswer, ModelAnswer, conformal_answer
+from unfreeze.serving.answers import ModelAnswer, conformal_answer, limits_answer, metric_answer
 from unfreeze.version import __version__
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def describe_model(record: RunRecord, model: ModelRecord, *, name: str, limits: 
         size=model.size,
         n_train=record.data.split_counts.get("train", 0),
         n_test=n_test,
-        metric=None if value is None else _metric(record.primary_metric, value),
+        metric=None if value is None else metric_answer(record.primary_metric, value),
         temperature=model.temperature,
         conformal=conformal_answer(model.conformal),
         heat_maps=heat_maps,
@@ -53,18 +53,9 @@ def describe_model(record: RunRecord, model: ModelRecord, *, name: str, limits: 
             *_sets(model),
             *_unknown(model),
         ],
-        limits=LimitsAnswer(
-            max_upload_bytes=limits.max_upload_bytes, max_pixels=limits.max_pixels, max_files=limits.max_files
-        ),
+        limits=limits_answer(limits),
         version=__version__,
     )
-
-
-def _metric(name: str, value: Interval) -> MetricAnswer:
-    return MetricAnswer(
-        name=name, title=METRIC_NAMES[name], value=value.value, low=value.low, high=value.high,
-        text=figure(name, value.value),
-    )  # fmt: skip
 
 
 def _what(record: RunRecord, model: ModelRecord) -> str:

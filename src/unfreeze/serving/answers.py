@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from unfreeze.records import ConformalRecord, TaskName
+from unfreeze.reporting.wording import METRIC_NAMES, figure, interval
 
 if TYPE_CHECKING:
     from unfreeze.evaluation import Prediction
+    from unfreeze.records import Interval
+    from unfreeze.serving.limits import Limits
 
 __all__ = [
+    "Answer",
     "ConformalAnswer",
     "ErrorAnswer",
     "ErrorBody",
@@ -22,31 +26,33 @@ __all__ = [
     "PictureAnswer",
     "PredictAnswer",
     "conformal_answer",
+    "limits_answer",
+    "metric_answer",
     "picture_answer",
     "refused_picture",
 ]
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
     """The base of all answers: frozen, and what is not said in them is not allowed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class ErrorBody(_Answer):
+class ErrorBody(Answer):
     """What went wrong: `code` for programs, `message` for people."""
 
     code: str
     message: str
 
 
-class ErrorAnswer(_Answer):
+class ErrorAnswer(Answer):
     """The answer to a request that is not done."""
 
     error: ErrorBody
 
 
-class PictureAnswer(_Answer):
+class PictureAnswer(Answer):
     """What the network says of one picture, or why it cannot be read."""
 
     file: str = Field(description="The name that the picture was uploaded with.")
@@ -67,19 +73,19 @@ class PictureAnswer(_Answer):
     error: ErrorBody | None = Field(default=None, description="Why the picture cannot be read; null where it can.")
 
 
-class PredictAnswer(_Answer):
+class PredictAnswer(Answer):
     """The answers to all pictures of a request, in their order."""
 
     predictions: list[PictureAnswer]
 
 
-class HealthAnswer(_Answer):
+class HealthAnswer(Answer):
     """The service is up."""
 
     status: Literal["ok"] = "ok"
 
 
-class MetricAnswer(_Answer):
+class MetricAnswer(Answer):
     """A metric on test pictures with its 95% interval; null where the data cannot tell."""
 
     name: str
@@ -90,13 +96,13 @@ class MetricAnswer(_Answer):
     text: str = Field(description="The value as it is shown.")
 
 
-class ConformalAnswer(_Answer):
+class ConformalAnswer(Answer):
     """The share of truths that prediction sets or intervals are to hold."""
 
     level: float
 
 
-class LimitsAnswer(_Answer):
+class LimitsAnswer(Answer):
     """The limits of one request."""
 
     max_upload_bytes: int
@@ -104,7 +110,7 @@ class LimitsAnswer(_Answer):
     max_files: int
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(Answer):
     """What the network is, and how sure it can be."""
 
     name: str = Field(description="The run's name.")
@@ -147,3 +153,31 @@ def refused_picture(file: str, *, code: str, message: str) -> PictureAnswer:
 def conformal_answer(record: ConformalRecord | None) -> ConformalAnswer | None:
     """Return what is told of a network's prediction sets."""
     return None if record is None else ConformalAnswer(level=record.level)
+
+
+def limits_answer(limits: Limits) -> LimitsAnswer:
+    """Return what is told of a service's limits."""
+    return LimitsAnswer(
+        max_upload_bytes=limits.max_upload_bytes, max_pixels=limits.max_pixels, max_files=limits.max_files
+    )
+
+
+def metric_answer(name: str, value: Interval, *, title: str | None = None, with_limits: bool = False) -> MetricAnswer:
+    """Return what is told of a metric.
+
+    Args:
+        name: the metric's.
+        value: with its 95% interval.
+        title: the name in words; None: the metric's own.
+        with_limits: whether `text` has the interval too, where there is one.
+    """
+    limits = interval(name, value) if with_limits else ""
+    shown = figure(name, value.value)
+    return MetricAnswer(
+        name=name,
+        title=title or METRIC_NAMES[name],
+        value=value.value,
+        low=value.low,
+        high=value.high,
+        text=f"{shown} ({limits})" if limits else shown,
+    )

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Response
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 
 from unfreeze.serving.access import OPEN_PATHS, Access, SafeAnswers
-from unfreeze.serving.answers import ErrorAnswer
+from unfreeze.serving.answers import ErrorAnswer, PictureAnswer, PredictAnswer
 from unfreeze.serving.refusing import add_error_handlers
 from unfreeze.version import __version__
 
-__all__ = ["Lifespan", "error_answers", "multipart_body", "new_app"]
+__all__ = [
+    "Lifespan",
+    "either_answer",
+    "error_answers",
+    "json_answer",
+    "multipart_body",
+    "new_app",
+    "none_readable",
+    "predictions_answer",
+    "token_told",
+]
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 BINARY = {"type": "string", "format": "binary"}
+TELLING_OF_EACH = {413: "Too many bytes or files", 422: "A field is unknown or missing"}
 REASONS = {
     400: "The form is malformed.",
     401: "The token is missing or wrong.",
     403: "Another web page sent this.",
+    404: "There is no such class or picture.",
     408: "The upload took too long.",
     409: "Something else must come first.",
     413: "Too many bytes, files or pixels.",
@@ -70,9 +85,50 @@ def new_app(
     return app
 
 
-def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how OpenAPI describes the errors of a route."""
-    return {status: {"model": ErrorAnswer, "description": REASONS[status]} for status in sorted(statuses)}
+def token_told(*, secured: bool) -> list[Any]:
+    """Return a route's dependencies that tell OpenAPI of the token; `Access` checks it before any route."""
+    return [Depends(HTTPBearer(auto_error=False))] if secured else []
+
+
+def error_answers(*statuses: int, secured: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return how OpenAPI describes the errors of a route; with 401, where a token is asked for."""
+    return {
+        status: {"model": ErrorAnswer, "description": REASONS[status]}
+        for status in sorted({*statuses, *((401,) if secured else ())})
+    }
+
+
+def either_answer(answer: type[BaseModel], description: str) -> dict[str, Any]:
+    """Return how OpenAPI describes a status that tells either of the request, or of each picture."""
+    return {"model": answer | ErrorAnswer, "description": description}
+
+
+def none_readable() -> dict[int | str, dict[str, Any]]:
+    """Return how OpenAPI describes that of all pictures none could be predicted; see `predictions_answer`."""
+    return {
+        status: either_answer(PredictAnswer, f"{why}, or no picture can be read: each says why.")
+        for status, why in TELLING_OF_EACH.items()
+    }
+
+
+def json_answer(answer: BaseModel, *, status: int = HTTPStatus.OK) -> Response:
+    """Return an answer as JSON, without what was not set in it."""
+    content = answer.model_dump_json(by_alias=True, exclude_unset=True)
+    return Response(content, status_code=status, media_type="application/json")
+
+
+def predictions_answer(found: Sequence[PictureAnswer]) -> Response:
+    """Return the answer to a request for predictions, as JSON.
+
+    Its status is 200 if one picture could be read; else 413 where all have too many pixels, and 422 otherwise.
+    """
+    codes = {picture.error.code if picture.error is not None else None for picture in found}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    if None in codes:
+        status = HTTPStatus.OK
+    elif codes == {"too_many_pixels"}:
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return json_answer(PredictAnswer(predictions=list(found)), status=status)
 
 
 def multipart_body(

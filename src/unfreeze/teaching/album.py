@@ -3,80 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Literal
-
-import numpy as np
+from dataclasses import replace
 
 from unfreeze.cache import FileState, FingerprintIndex, file_state, scan_new
-from unfreeze.data import Dataset, Fingerprint, fingerprint_bytes, scan
-from unfreeze.data.groups import group_by_pattern
-from unfreeze.data.threads import n_usable_cores
-from unfreeze.errors import ConfigError, DataError, UnfreezeError
-from unfreeze.teaching.folder import ClassFolders
-from unfreeze.teaching.names import RECORDINGS, check_recording, is_recorded, picture_name
+from unfreeze.data import Fingerprint, depth_range, fingerprint_bytes, scan
+from unfreeze.data.threads import computing_alone, n_usable_cores
+from unfreeze.errors import ConfigError, DataError, NoSuchPictureError, UnfreezeError
+from unfreeze.teaching.adding import Added, refused
+from unfreeze.teaching.folder import ClassFolders, no_such_class
+from unfreeze.teaching.names import check_recording, picture_name
+from unfreeze.teaching.snapshot import Snapshot, class_of
 
-__all__ = ["Added", "Album", "Snapshot", "class_of", "dataset_of"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Added:
-    """What became of one picture that was to be added.
-
-    Attributes:
-        name: as it was called where it came from.
-        outcome: "added"; "known" where the class has it already; "refused".
-        file: where it lies, relative to the folder; None where it was refused.
-        reason: why it was not added; None if it was.
-    """
-
-    name: str
-    outcome: Literal["added", "known", "refused"]
-    file: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """What an album held at one moment.
-
-    Attributes:
-        version: counts the changes since the album was opened.
-        classes: all class names, sorted; some may have no pictures.
-        fingerprints: of the readable pictures, by file name relative to the folder, in the names' order.
-        unreadable: why pictures cannot be read, by file name.
-    """
-
-    version: int
-    classes: tuple[str, ...]
-    fingerprints: Mapping[str, Fingerprint]
-    unreadable: Mapping[str, str]
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """How many readable pictures each class has."""
-        found = Counter(class_of(file) for file in self.fingerprints)
-        return {name: found[name] for name in self.classes}
-
-
-def dataset_of(folders: ClassFolders, snapshot: Snapshot, classes: Sequence[str]) -> Dataset:
-    """Return the pictures of some classes as a data set; frames of one recording are a group."""
-    number_of = {name: number for number, name in enumerate(classes)}
-    files = tuple(file for file in snapshot.fingerprints if class_of(file) in number_of)
-    grouped = len(classes) > 1 and any(map(is_recorded, files))
-    return Dataset(
-        root=folders.root,
-        files=files,
-        task="classification",
-        outputs=tuple(classes),
-        targets=np.array([number_of[class_of(file)] for file in files], dtype=np.int64),
-        groups=group_by_pattern(files, RECORDINGS) if grouped else None,
-    )
+__all__ = ["Album"]
 
 
 class Album:
@@ -85,10 +26,16 @@ class Album:
     Args:
         folders: where they lie.
         index: what is known of files from earlier, so that they are not read again; None: nothing.
+
+    Attributes:
+        decoding: the threads that decode what is added, tried or shown: one for each core, however many ask at once.
     """
 
     def __init__(self, folders: ClassFolders, index: FingerprintIndex | None = None) -> None:
         self.folders = folders
+        self.decoding = ThreadPoolExecutor(
+            n_usable_cores(), thread_name_prefix="unfreeze-teach", initializer=computing_alone()
+        )
         self._index = index
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()  # taken before the other, never after it
@@ -154,36 +101,56 @@ class Album:
             recording: of which recording they are frames; None: of none.
 
         Raises:
-            ConfigError: there is no such class, or the recording's name is none.
+            NoSuchClassError: there is no such class.
+            ConfigError: the recording's name is none.
         """
-        recording = check_recording(recording)
-        with ThreadPoolExecutor(min(len(pictures), n_usable_cores()) or 1) as pool:
-            looked_at = list(pool.map(lambda each: fingerprint_bytes(each[1], name=each[0]), pictures))
-        if class_name not in self._classes:  # made by hand, perhaps
+        self.check_addition(class_name, recording)
+        looked_at = self.decoding.map(lambda each: (each[1], fingerprint_bytes(each[1], name=each[0])), pictures)
+        return self.take(class_name, list(looked_at), recording=recording)
+
+    def check_addition(self, class_name: str, recording: str | None) -> None:
+        """Raise what `add` raises, before any picture is decoded; a class made by hand is looked for on disk."""
+        check_recording(recording)
+        if class_name not in self._classes:
             self.refresh()
+        self._expect(class_name)
+
+    def take(
+        self, class_name: str, pictures: Sequence[tuple[bytes, Fingerprint]], *, recording: str | None = None
+    ) -> tuple[Added, ...]:
+        """Write pictures that were decoded already; see `add`.
+
+        Args:
+            class_name: an existing class.
+            pictures: the bytes of each file, and what is known of it; one whose `error` is set is refused.
+            recording: of which recording they are frames; None: of none.
+        """
+        found: list[Added] = []
         with self._lock:
+            self._expect(class_name)  # it may have been renamed or removed meanwhile
             by_content = {each.sha256: file for file, (_, each) in self._known.items()}
-            found = []
-            for (name, payload), fingerprint in zip(pictures, looked_at, strict=True):
-                added = self._refused(class_name, name, fingerprint, by_content)
-                if added is None:
-                    added = self._write(class_name, name, payload, fingerprint, recording)
-                    if added.file is not None:
-                        by_content[fingerprint.sha256] = added.file
-                found.append(added)
-            self._version += any(each.outcome == "added" for each in found)
+            try:
+                for payload, picture in pictures:
+                    added = refused(class_name, picture, by_content)
+                    if added is None:
+                        added = self._write(class_name, payload, picture, recording)
+                        if added.file is not None:
+                            by_content[picture.sha256] = added.file
+                    found.append(added)
+            finally:
+                self._version += any(each.outcome == "added" for each in found)
         return tuple(found)
 
     def remove(self, file: str) -> None:
         """Take a picture out.
 
         Raises:
-            DataError: there is no such picture, or it cannot be moved.
+            NoSuchPictureError: there is no such picture.
+            DataError: it cannot be moved.
             ConfigError: a run is being saved.
         """
         with self._changing():
-            if file not in self._known:
-                raise DataError(f'There is no picture "{file}" here. It may have been removed already.')
+            self._expect_picture(file)
             self.folders.remove_picture(file)
             del self._known[file]
 
@@ -198,6 +165,7 @@ class Album:
     def rename_class(self, name: str, to: str) -> str:
         """Rename a class; return its new name. See `ClassFolders.rename_class`."""
         with self._changing():
+            self._expect(name)
             made = self.folders.rename_class(name, to)
             self._classes = tuple(sorted({made if each == name else each for each in self._classes}))
             moved = {}
@@ -210,13 +178,19 @@ class Album:
     def remove_class(self, name: str) -> None:
         """Take a class out with all its pictures. See `ClassFolders.remove_class`."""
         with self._changing():
+            self._expect(name)
             self.folders.remove_class(name)
             self._classes = tuple(each for each in self._classes if each != name)
             self._known = {file: known for file, known in self._known.items() if class_of(file) != name}
 
     def newest_first(self, class_name: str) -> tuple[Fingerprint, ...]:
-        """Return the readable pictures of a class, those whose files are the newest first."""
+        """Return the readable pictures of a class, those whose files are the newest first.
+
+        Raises:
+            NoSuchClassError: there is no such class.
+        """
         with self._lock:
+            self._expect(class_name)
             found = [
                 (0 if state is None else -state.mtime_ns, file, fingerprint)
                 for file, (state, fingerprint) in self._known.items()
@@ -228,15 +202,25 @@ class Album:
         """Return the bytes of a picture's file.
 
         Raises:
-            DataError: there is no such picture, or it cannot be read.
+            NoSuchPictureError: there is no such picture.
+            DataError: it cannot be read.
         """
-        with self._lock:
-            if file not in self._known:
-                raise DataError(f'There is no picture "{file}" here. It may have been removed already.')
+        self._expect_picture(file)
         try:
             return (self.folders.root / file).read_bytes()
+        except FileNotFoundError:  # taken away by others
+            raise _no_such_picture(file) from None
         except OSError as error:
             raise DataError(f'"{file}" cannot be read: {error.strerror}. Let the folder be read anew.') from None
+
+    def depth_range(self) -> tuple[float, float] | None:
+        """Return what becomes 0 and 255 in its pictures of more than 8 bits; None if there are none."""
+        with self._lock:
+            return depth_range(each for _, each in self._known.values())
+
+    def close(self) -> None:
+        """End its threads; pictures can be added no more."""
+        self.decoding.shutdown(cancel_futures=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -258,30 +242,23 @@ class Album:
             yield
             self._version += 1
 
+    def _expect(self, class_name: str) -> None:
+        """Raise unless it knows a class of this very name: no path leads elsewhere, and no other folder is one."""
+        if class_name not in self._classes:
+            raise no_such_class(class_name, self._classes)
+
+    def _expect_picture(self, file: str) -> None:
+        if file not in self._known:
+            raise _no_such_picture(file)
+
     def _read(self, files: Sequence[str], progress: Callable[[int, int], None] | None) -> tuple[Fingerprint, ...]:
         root = self.folders.root
         if self._index is None:
             return scan(root, files, progress=progress)
         return scan_new(root, files, index=self._index, scan=lambda names: scan(root, names, progress=progress))
 
-    def _refused(self, class_name: str, name: str, picture: Fingerprint, by_content: Mapping[str, str]) -> Added | None:
-        """Say why a picture is not to be added; None if it is."""
-        if picture.error is not None:
-            return Added(name=name, outcome="refused", reason=picture.error)
-        there = by_content.get(picture.sha256)
-        if there is None:
-            return None
-        other = class_of(there)
-        if other == class_name:
-            return Added(name=name, outcome="known", file=there, reason=f'"{name}" is in "{class_name}" already.')
-        return Added(
-            name=name,
-            outcome="refused",
-            reason=f'"{name}" is in the class "{other}" already, and a picture shows one class only. '
-            "Remove it there first.",
-        )
-
-    def _write(self, class_name: str, name: str, payload: bytes, picture: Fingerprint, recording: str | None) -> Added:
+    def _write(self, class_name: str, payload: bytes, picture: Fingerprint, recording: str | None) -> Added:
+        name = picture.file
         try:
             file_name = picture_name(picture.sha256, picture.format, recording)
             file = self.folders.add_picture(class_name, file_name, payload)
@@ -293,9 +270,8 @@ class Album:
         return Added(name=name, outcome="added", file=file)
 
 
-def class_of(file: str) -> str:
-    """Return the class of a picture by its name."""
-    return file.partition("/")[0]
+def _no_such_picture(file: str) -> NoSuchPictureError:
+    return NoSuchPictureError(f'There is no picture "{file}" here. It may have been removed already.')
 
 
 def _is_same(before: tuple[FileState | None, Fingerprint] | None, state: FileState | None) -> bool:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from unfreeze.reporting.wording import METRIC_NAMES, figure, interval
-from unfreeze.serving.answers import LimitsAnswer, MetricAnswer
+from unfreeze.serving.answers import Answer, LimitsAnswer, MetricAnswer, limits_answer, metric_answer
 from unfreeze.teaching.fitting import Judgement
 from unfreeze.teaching.names import is_recorded
 
 if TYPE_CHECKING:
     from unfreeze.data import Fingerprint
-    from unfreeze.records import Interval
     from unfreeze.serving import Limits
-    from unfreeze.teaching.album import Added, Snapshot
+    from unfreeze.teaching.adding import Added
     from unfreeze.teaching.lesson import Lesson
     from unfreeze.teaching.saving import Saving
+    from unfreeze.teaching.snapshot import Snapshot
     from unfreeze.teaching.state import State, Taught, Work
 
 __all__ = [
@@ -36,14 +37,10 @@ __all__ = [
 N_MISTAKES = 24
 N_CONFUSIONS = 6
 
-
-class _Answer(BaseModel):
-    """The base of all answers: frozen, and what is not said in them is not allowed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_metric = partial(metric_answer, with_limits=True)
 
 
-class AddedAnswer(_Answer):
+class AddedAnswer(Answer):
     """What became of one picture."""
 
     name: str = Field(description="The name that it was uploaded with.")
@@ -52,25 +49,25 @@ class AddedAnswer(_Answer):
     reason: str | None = Field(description="Why it was not added; null where it was.")
 
 
-class AdditionsAnswer(_Answer):
+class AdditionsAnswer(Answer):
     """What became of the pictures of a request, in their order."""
 
     pictures: list[AddedAnswer]
 
 
-class ClassNameAnswer(_Answer):
+class ClassNameAnswer(Answer):
     """What a class is called now."""
 
     name: str
 
 
-class DoneAnswer(_Answer):
+class DoneAnswer(Answer):
     """It is done, or will be in a moment: /teach/state says."""
 
     status: Literal["ok"] = "ok"
 
 
-class PictureOfClass(_Answer):
+class PictureOfClass(Answer):
     """A picture of a class."""
 
     file: str
@@ -78,13 +75,13 @@ class PictureOfClass(_Answer):
     recorded: bool = Field(description="Whether it is a frame of a recording.")
 
 
-class PicturesAnswer(_Answer):
+class PicturesAnswer(Answer):
     """The pictures of a class."""
 
     pictures: list[PictureOfClass]
 
 
-class ClassAnswer(_Answer):
+class ClassAnswer(Answer):
     """A class: how many pictures it has, and how many of them are recognised."""
 
     name: str
@@ -92,7 +89,7 @@ class ClassAnswer(_Answer):
     recall: MetricAnswer | None = Field(description="By cross-validation; null where that cannot be told.")
 
 
-class WorkAnswer(_Answer):
+class WorkAnswer(Answer):
     """What is being done now."""
 
     doing: Literal["loading", "reading", "computing", "fitting", "judging", "saving", "resting"]
@@ -100,7 +97,7 @@ class WorkAnswer(_Answer):
     total: int | None
 
 
-class ConfusionAnswer(_Answer):
+class ConfusionAnswer(Answer):
     """How many pictures of one class were taken for another while they were held out."""
 
     truth: str
@@ -108,7 +105,7 @@ class ConfusionAnswer(_Answer):
     n: int
 
 
-class MistakeAnswer(_Answer):
+class MistakeAnswer(Answer):
     """A picture that was taken for another class while it was held out."""
 
     file: str
@@ -117,7 +114,7 @@ class MistakeAnswer(_Answer):
     probability: float
 
 
-class TaughtAnswer(_Answer):
+class TaughtAnswer(Answer):
     """What has been learned."""
 
     is_current: bool = Field(description="Whether it was learned from the pictures as they are now.")
@@ -133,7 +130,7 @@ class TaughtAnswer(_Answer):
     mistakes: list[MistakeAnswer]
 
 
-class SavingAnswer(_Answer):
+class SavingAnswer(Answer):
     """How far a run has come that is being saved, or that was the last one."""
 
     status: Literal["waiting", "running", "done", "failed"]
@@ -146,7 +143,7 @@ class SavingAnswer(_Answer):
     error: str | None
 
 
-class StateAnswer(_Answer):
+class StateAnswer(Answer):
     """All that there is to be seen of a lesson now."""
 
     folder: str
@@ -179,7 +176,7 @@ def state_answer(lesson: Lesson, state: State, limits: Limits) -> StateAnswer:
             ClassAnswer(
                 name=name,
                 n_pictures=n,
-                recall=_metric("accuracy", recall[name], "recognised") if name in recall else None,
+                recall=_metric("accuracy", recall[name], title="recognised") if name in recall else None,
             )
             for name, n in snapshot.counts.items()
         ],
@@ -190,9 +187,7 @@ def state_answer(lesson: Lesson, state: State, limits: Limits) -> StateAnswer:
         notes=list(state.notes),
         taught=None if state.taught is None else _taught(state.taught, snapshot),
         saving=None if state.saving is None else _saving(state.saving),
-        limits=LimitsAnswer(
-            max_upload_bytes=limits.max_upload_bytes, max_pixels=limits.max_pixels, max_files=limits.max_files
-        ),
+        limits=limits_answer(limits),
     )
 
 
@@ -249,6 +244,7 @@ def _taught(taught: Taught, snapshot: Snapshot) -> TaughtAnswer:
 
 def _saving(saving: Saving) -> SavingAnswer:
     run = None if saving.run is None else str(saving.run)
+    quoted = "" if run is None else shlex.quote(run)
     return SavingAnswer(
         status=saving.status,
         stage=saving.stage,
@@ -256,19 +252,6 @@ def _saving(saving: Saving) -> SavingAnswer:
         total=saving.total,
         notes=list(saving.notes),
         run=run,
-        commands=[] if run is None else [f"unfreeze serve {run}", f"unfreeze predict {run} PICTURES/"],
+        commands=[] if run is None else [f"unfreeze serve {quoted}", f"unfreeze predict {quoted} PICTURES/"],
         error=saving.error,
-    )
-
-
-def _metric(name: str, value: Interval, title: str | None = None) -> MetricAnswer:
-    shown = figure(name, value.value) if value.value is not None else ""
-    limits = interval(name, value)
-    return MetricAnswer(
-        name=name,
-        title=title or METRIC_NAMES[name],
-        value=value.value,
-        low=value.low,
-        high=value.high,
-        text=f"{shown} ({limits})" if limits else shown,
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 from unfreeze.data.folder import SPLIT_NAMES, Layout, class_layout
 from unfreeze.data.listing import RUN_FILE, is_hidden, list_folder
 from unfreeze.data.table import TABLE_EXTENSIONS
-from unfreeze.errors import ConfigError, DataError, did_you_mean
+from unfreeze.errors import ConfigError, DataError, NoSuchClassError, NoSuchPictureError, did_you_mean
 from unfreeze.teaching.names import check_class_name
 
-__all__ = ["REMOVED", "ClassFolders", "Contents"]
+__all__ = ["REMOVED", "ClassFolders", "Contents", "no_such_class"]
 
 REMOVED = ".removed"  # hidden, so that nothing reads it: what was taken out can be put back by hand
 
@@ -105,7 +105,8 @@ class ClassFolders:
         """Rename a class and its folder; return the new name.
 
         Raises:
-            ConfigError: there is no such class, or it cannot be called so.
+            NoSuchClassError: there is no such class.
+            ConfigError: it cannot be called so.
         """
         self._check_class(name)
         cleaned = check_class_name(to, [other for other in self._taken() if other != name])
@@ -120,7 +121,8 @@ class ClassFolders:
         """Take a class out, with all its pictures.
 
         Raises:
-            ConfigError: there is no such class, or it cannot be moved.
+            NoSuchClassError: there is no such class.
+            DataError: it cannot be moved.
         """
         self._check_class(name)
         self._put_away(self.root / name, name)
@@ -129,7 +131,7 @@ class ClassFolders:
         """Write a picture's file whole or not at all; return its name relative to the folder.
 
         Raises:
-            ConfigError: there is no such class.
+            NoSuchClassError: there is no such class.
             DataError: it cannot be written.
         """
         self._check_class(class_name)
@@ -151,8 +153,11 @@ class ClassFolders:
             file: its name relative to the folder, one of those that `read` returns.
 
         Raises:
-            DataError: it is not there any more, or cannot be moved.
+            NoSuchPictureError: it is not there any more.
+            DataError: it cannot be moved.
         """
+        if not (self.root / file).exists():
+            raise NoSuchPictureError(f'The picture "{file}" is not there any more. Let the folder be read anew.')
         self._put_away(self.root / file, file)
 
     def _put_away(self, path: Path, name: str) -> None:
@@ -174,5 +179,11 @@ class ClassFolders:
         with os.scandir(self.root) as entries:
             folders = [entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name)]
         if name not in folders:
-            near = did_you_mean(name, folders)
-            raise ConfigError(f'There is no class "{name}".{near} It may have been renamed or removed.')
+            raise no_such_class(name, folders)
+
+
+def no_such_class(name: str, known: Iterable[str]) -> NoSuchClassError:
+    """Return the error that says that a class is not there, with those that are called almost so."""
+    return NoSuchClassError(
+        f'There is no class "{name}".{did_you_mean(name, known)} It may have been renamed or removed.'
+    )

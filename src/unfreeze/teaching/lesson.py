@@ -19,13 +19,14 @@ from unfreeze.data import decode_views, depth_range, near_duplicates
 from unfreeze.errors import ConfigError, ImageError, reason_of
 from unfreeze.evaluation import Prediction
 from unfreeze.records import TrainOptions
-from unfreeze.teaching.album import Album, dataset_of
+from unfreeze.teaching.album import Album
 from unfreeze.teaching.features import FrozenFeatures
 from unfreeze.teaching.fitting import Judgement, cross_validate, fit_head
 from unfreeze.teaching.folder import ClassFolders
 from unfreeze.teaching.names import RECORDINGS, is_recorded
 from unfreeze.teaching.needs import learnable, what_is_missing
 from unfreeze.teaching.saving import Saving, save_run
+from unfreeze.teaching.snapshot import dataset_of
 from unfreeze.teaching.state import State, Taught, Work
 from unfreeze.training.settings import settled
 
@@ -48,8 +49,8 @@ class _ChangedError(Exception):
 class Lesson:
     """Pictures in class folders, a frozen network, and the head that a thread of its own fits after every change.
 
-    All methods may be called from any thread, and return at once but for `add`, which decodes the pictures. Use it as
-    a context, or call `start` and `close`.
+    Pictures are added to its `album`, and `changed` says so. All methods may be called from any thread, and return at
+    once but for `predict`, which computes, and `close`. Use it as a context, or call `start` and `close`.
 
     Args:
         folder: of class folders; made if it does not exist.
@@ -61,7 +62,7 @@ class Lesson:
     """
 
     def __init__(
-        self, folder: Path, options: TrainOptions | None = None, *, given: frozenset[str] = frozenset()
+        self, folder: str | Path, options: TrainOptions | None = None, *, given: frozenset[str] = frozenset()
     ) -> None:
         asked = msgspec.structs.replace(
             options or TrainOptions(), strategy="head", solver="lbfgs", skip_unreadable=True
@@ -71,7 +72,7 @@ class Lesson:
             "strategy": "head", "solver": "lbfgs", "skip_unreadable": True,
         }  # fmt: skip
         index = FingerprintIndex(cache_directory(asked.cache_dir) / INDEX_NAME) if asked.cache else None
-        self.album = Album(ClassFolders(folder), index)
+        self.album = Album(ClassFolders(Path(folder)), index)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._rescan = threading.Event()
@@ -99,6 +100,7 @@ class Lesson:
             self._thread.join()
         if self._features is not None:
             self._features.keep()
+        self.album.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -202,8 +204,10 @@ class Lesson:
     def _do(self) -> None:
         if self._rescan.is_set():
             self._rescan.clear()
+            self._failed_at = None  # whoever asks for it wants what failed tried again
             self._set(Work("reading"))
             self.album.refresh(lambda n, total: self._set(Work("reading", n, total)))
+            self._fail(None)  # what was wrong with the folder is mended
         if self._features is None and not self._is_closing:
             self._set(Work("loading"))
             self._features = FrozenFeatures(self.options)
@@ -231,7 +235,8 @@ class Lesson:
         try:
             vectors = self._features.vectors(dataset, fingerprints, depth_range=deepest, computed=self._computed)
         except ImageError:
-            if self.album.refresh():  # it was changed or taken away by others
+            # Renamed or removed here meanwhile, or changed or taken away by others.
+            if self.album.version != snapshot.version or self.album.refresh():
                 raise _ChangedError from None
             raise
         began = time.monotonic()
@@ -283,6 +288,6 @@ class Lesson:
         with self._lock:
             self._saving = saving
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str | None) -> None:
         with self._lock:
             self._failure = reason

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from unfreeze.teaching.needs import learnable
 
 if TYPE_CHECKING:
-    from unfreeze.teaching.album import Snapshot
     from unfreeze.teaching.fitting import Judgement, LinearHead
     from unfreeze.teaching.saving import Saving
+    from unfreeze.teaching.snapshot import Snapshot
 
 __all__ = ["State", "Taught", "Work"]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from unfreeze.errors import ConfigError, DataError
-from unfreeze.teaching.album import Album, dataset_of
+from unfreeze.data.threads import n_usable_cores
+from unfreeze.errors import ConfigError, NoSuchClassError, NoSuchPictureError
+from unfreeze.teaching.album import Album
 from unfreeze.teaching.folder import ClassFolders
+from unfreeze.teaching.snapshot import dataset_of
 
 
 @pytest.fixture
@@ -96,10 +99,56 @@ def test_only_pictures_of_the_album_can_be_read_or_removed(album: Album, tmp_pat
     (tmp_path / "secret.png").write_bytes(b"secret")
     (album.folders.root / "cup" / "notes.txt").write_text("secret")
     for file in ("../secret.png", "cup/notes.txt", "cup/../../secret.png", "cup"):
-        with pytest.raises(DataError, match="There is no picture"):
+        with pytest.raises(NoSuchPictureError, match="There is no picture"):
             album.payload(file)
-        with pytest.raises(DataError, match="There is no picture"):
+        with pytest.raises(NoSuchPictureError, match="There is no picture"):
             album.remove(file)
+
+
+def test_a_picture_that_others_took_away_is_missing(album: Album, encode: Callable[..., bytes]) -> None:
+    (added,) = album.add("cup", [("a", encode(0))])
+    assert added.file is not None
+    (album.folders.root / added.file).unlink()
+    with pytest.raises(NoSuchPictureError):
+        album.payload(added.file)
+    with pytest.raises(NoSuchPictureError):
+        album.remove(added.file)
+
+
+def test_only_classes_that_it_knows_are_renamed_taken_out_or_listed(album: Album) -> None:
+    papers = album.folders.root / "papers"
+    papers.mkdir()
+    (papers / "will.odt").write_text("no picture")
+    assert not album.refresh()
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: album.remove_class("papers"),
+        lambda: album.rename_class("papers", "pictures"),
+        lambda: album.newest_first("papers"),
+        lambda: album.add("papers", [("a", b"")]),
+    )
+    for change in changes:
+        with pytest.raises(NoSuchClassError, match='There is no class "papers"'):
+            change()
+    assert (papers / "will.odt").is_file()
+
+
+def test_all_that_is_added_is_decoded_by_as_many_threads_as_there_are_cores(
+    album: Album, encode: Callable[..., bytes]
+) -> None:
+    with ThreadPoolExecutor(8) as tabs:
+        for each in [tabs.submit(album.add, "cup", [("a", encode(0, seed))] * 4) for seed in range(16)]:
+            each.result()
+        decoding = [thread for thread in threading.enumerate() if thread.name.startswith("unfreeze-teach")]
+    mine = [thread for thread in decoding if thread in album.decoding._threads]
+    assert 1 <= len(mine) <= n_usable_cores()
+    album.close()
+    assert not any(thread.is_alive() for thread in mine)
+
+
+def test_a_class_is_looked_for_before_pictures_are_decoded(album: Album, encode: Callable[..., bytes]) -> None:
+    album.close()  # nothing can be decoded any more
+    with pytest.raises(NoSuchClassError):
+        album.add("absent", [("a", encode(0))])
 
 
 def test_nothing_is_taken_away_while_a_run_is_saved(album: Album, encode: Callable[..., bytes]) -> None:
@@ -122,8 +171,10 @@ def test_many_threads_add_each_picture_once(album: Album, encode: Callable[..., 
     payloads = [encode(0, seed=seed) for seed in range(12)]
     with ThreadPoolExecutor(4) as pool:
         work = [pool.submit(album.add, "cup", [("a", payload)]) for payload in payloads * 3]
-        pool.submit(album.refresh)
+        reading = [pool.submit(album.refresh) for _ in range(3)]
         outcomes = [each.outcome for job in work for each in job.result()]
+        for job in reading:
+            job.result()
     assert outcomes.count("added") == 12
     assert outcomes.count("known") == 24
     assert len(list((album.folders.root / "cup").iterdir())) == 12

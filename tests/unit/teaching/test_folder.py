@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unfreeze.errors import ConfigError, DataError
+from unfreeze.errors import ConfigError, NoSuchClassError, NoSuchPictureError
 from unfreeze.teaching.folder import REMOVED, ClassFolders
 
 MakeFolder = Callable[..., Path]
@@ -70,7 +70,7 @@ def test_no_path_passes_for_a_class(tmp_path: Path, name: str) -> None:
         lambda: folders.remove_class(name),
         lambda: folders.rename_class(name, "pen"),
     ):
-        with pytest.raises(ConfigError, match="There is no class"):
+        with pytest.raises(NoSuchClassError, match="There is no class"):
             change()
     assert not list(tmp_path.rglob("ab.png"))
 
@@ -97,7 +97,7 @@ def test_removed_twice_under_one_name_loses_nothing(image_folder: Path) -> None:
 def test_removing_what_is_gone_says_so(image_folder: Path) -> None:
     folders = ClassFolders(image_folder)
     (image_folder / "cat" / "000.png").unlink()
-    with pytest.raises(DataError, match="cannot be moved"):
+    with pytest.raises(NoSuchPictureError, match="not there any more"):
         folders.remove_picture("cat/000.png")
 
 

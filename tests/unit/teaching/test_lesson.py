@@ -227,6 +227,61 @@ def test_a_picture_that_vanishes_before_it_is_computed_does_not_end_the_lesson(
 
 
 @pytest.mark.slow
+def test_a_class_that_is_renamed_while_vectors_are_computed_is_learned_by_its_new_name(
+    begun: Lesson, encode: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    settled(begun)
+    for label, name in enumerate(("cup", "pen")):
+        begun.album.add_class(name)
+        begun.album.add(name, [(str(seed), encode(label, seed)) for seed in range(100)])
+    renamed: list[str] = []
+
+    def rename(_n: int, _total: int) -> None:
+        if not renamed:  # the first pictures are computed, the last are not read yet
+            renamed.append(begun.album.rename_class("pen", "pencil"))
+
+    begun._computed = rename  # type: ignore[method-assign]
+    begun.changed()
+    state = settled(begun)
+    assert state.taught is not None
+    assert state.taught.head.classes == ("cup", "pencil")
+    assert state.failure is None
+    assert caplog.records == []
+
+
+@pytest.mark.slow
+def test_a_folder_that_could_not_be_read_is_told_of_until_it_can(
+    begun: Lesson, encode: Callable[..., bytes], wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    teach(begun, encode, 6)
+    (begun.album.folders.root / "train").mkdir()
+    begun.rescan()
+    wait_until(lambda: "divided by folders" in (begun.state().failure or ""))
+    (begun.album.folders.root / "train").rmdir()
+    begun.rescan()
+    wait_until(lambda: begun.state().failure is None)
+
+
+@pytest.mark.slow
+def test_what_failed_once_is_tried_again_when_the_folder_is_read_anew(
+    begun: Lesson, encode: Callable[..., bytes], wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    settled(begun)
+    failed: list[int] = []
+
+    def fail_once(n: int, _total: int) -> None:
+        if not failed:
+            failed.append(n)
+            raise OSError("the disk was away for a moment")
+
+    begun._computed = fail_once  # type: ignore[method-assign]
+    assert "away for a moment" in (teach(begun, encode, 6).failure or "")
+    begun.rescan()
+    wait_until(lambda: begun.state().taught is not None)
+    assert settled(begun).failure is None
+
+
+@pytest.mark.slow
 def test_pictures_that_come_while_it_learns_are_learned_too(begun: Lesson, encode: Callable[..., bytes]) -> None:
     teach(begun, encode, 6)
 
@@ -256,6 +311,10 @@ def test_a_network_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
         while lesson.state().failure is None and time.monotonic() < latest:
             threading.Event().wait(0.02)
         assert "weights.pth" in (lesson.state().failure or "")
+
+
+def test_a_folder_may_be_given_as_text(tmp_path: Path, options: TrainOptions, given: frozenset[str]) -> None:
+    assert Lesson(f"{tmp_path}/lesson/", options, given=given).album.folders.root == tmp_path / "lesson"
 
 
 def test_settings_that_are_wrong_are_told_before_anything_starts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 export function setUpCamera({ open, panel, video, shoot, close, capture, onPicture, onProblem }) {
   let stream = null;
+  let isAsking = false; // the browser asks whether the page may
 
   const stop = () => {
     if (stream) for (const track of stream.getTracks()) track.stop();
@@ -15,16 +16,25 @@ export function setUpCamera({ open, panel, video, shoot, close, capture, onPictu
       capture.click();
       return;
     }
+    if (isAsking) return;
+    isAsking = true;
+    stop();
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
     } catch (error) {
       onProblem(error.name === "NotFoundError" ? "No camera was found." : "The camera cannot be used: the browser does not allow it.");
       return;
+    } finally {
+      isAsking = false;
     }
     video.srcObject = stream;
     panel.hidden = false;
     shoot.disabled = true; // until there is something to see
-    await video.play();
+    try {
+      await video.play();
+    } catch {
+      return; // closed, or opened again, meanwhile
+    }
     shoot.disabled = false;
     shoot.focus();
   });

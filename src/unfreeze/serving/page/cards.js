@@ -26,6 +26,21 @@ export function amount(value) {
   return Number(value.toPrecision(4)).toLocaleString("en");
 }
 
+// A class and its probability as a bar; a button, where `press` says what happens.
+export function bar(name, score, { isChosen, tag = null, press = null }) {
+  const fill = element("span", { class: "fill" });
+  fill.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
+  const label = element("span", { class: "name" }, name);
+  if (tag) label.append(" ", element("span", { class: "tag" }, tag));
+  const inside = [label, element("span", { class: "track", "aria-hidden": "true" }, fill), element("span", { class: "score" }, percent(score))];
+  const look = `bar${isChosen ? " chosen" : ""}`;
+  if (!press) return element("div", { class: look }, ...inside);
+  const button = element("button", { class: look, type: "button", "aria-pressed": "false", title: `Where did it look for “${name}”?` }, ...inside);
+  button.dataset.heat = name;
+  button.addEventListener("click", press);
+  return button;
+}
+
 export function makeCard(file) {
   const address = URL.createObjectURL(file);
   const image = element("img", { alt: `The picture ${file.name}`, src: address });
@@ -108,24 +123,14 @@ function bars(parts, answer, model) {
   const first = all.filter(([name], i) => i < N_BARS || isChosen(answer, name) || answer.set?.includes(name));
   const rest = all.filter((each) => !first.includes(each));
   const list = (entries, label) => element("ul", { class: "bars", "aria-label": label },
-    ...entries.map(([name, score]) => element("li", {}, bar(parts, answer, model, name, score))));
+    ...entries.map(([name, score]) => element("li", {}, bar(name, score, {
+      isChosen: isChosen(answer, name),
+      tag: answer.set?.length > 1 && answer.set.includes(name) ? "in the set" : null,
+      press: model.heat_maps ? () => toggleHeat(parts, name) : null,
+    }))));
   if (!rest.length) return [list(first, "All classes")];
   const more = element("details", {}, element("summary", {}, `${rest.length} more`), list(rest, "The other classes"));
   return [list(first, "Most probable classes"), more];
-}
-
-function bar(parts, answer, model, name, score) {
-  const fill = element("span", { class: "fill" });
-  fill.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
-  const label = element("span", { class: "name" }, name);
-  if (answer.set?.length > 1 && answer.set.includes(name)) label.append(" ", element("span", { class: "tag" }, "in the set"));
-  const inside = [label, element("span", { class: "track", "aria-hidden": "true" }, fill), element("span", { class: "score" }, percent(score))];
-  const look = `bar${isChosen(answer, name) ? " chosen" : ""}`;
-  if (!model.heat_maps) return element("div", { class: look }, ...inside);
-  const button = element("button", { class: look, type: "button", "aria-pressed": "false", title: `Where did it look for “${name}”?` }, ...inside);
-  button.dataset.heat = name;
-  button.addEventListener("click", () => toggleHeat(parts, name));
-  return button;
 }
 
 function heatButton(parts, answer, model) {

@@ -26,19 +26,28 @@ export async function ask(path, options = {}) {
   return response;
 }
 
+const TELLING_OF_EACH = [413, 422]; // these may tell of each picture instead of the request
+
 export async function askJson(path, options = {}) {
   const response = await ask(path, options);
-  const body = await response.json().catch(() => ({}));
-  if (body.error) throw new ServiceError(response.status, body.error.code, body.error.message);
+  const body = await response.json().catch(() => null);
+  if (body?.error || body === null || !(response.ok || TELLING_OF_EACH.includes(response.status))) throw errorOf(response, body);
   return body;
 }
 
 export async function askPicture(path, options = {}) {
   const response = await ask(path, options);
   if (response.ok) return response.blob();
-  const body = await response.json().catch(() => ({}));
-  const error = body.error ?? { code: "unknown", message: `The service answered with ${response.status}.` };
-  throw new ServiceError(response.status, error.code, error.message);
+  throw errorOf(response, await response.json().catch(() => null));
+}
+
+// What a service says of an error; a proxy before it, or the server below it, says it in another form.
+function errorOf(response, body) {
+  const { status, statusText } = response;
+  const next = status === 413 ? "What was sent is too large for it." : "Try again in a moment.";
+  const unknown = { code: "unknown", message: `The service, or what stands before it, answered with ${status}${statusText ? ` (${statusText})` : ""}. ${next}` };
+  const { code, message } = body?.error ?? unknown;
+  return new ServiceError(status, code, message);
 }
 
 export function form(field, file, texts = {}) {

@@ -12,6 +12,8 @@ const N_SHOWN = 12;
 
 const url = (path, values) => `${path}?${new URLSearchParams(values)}`;
 
+const emptyTally = () => ({ added: 0, known: 0, refused: [], waiting: 0 });
+
 const fileOf = (item) => item?.querySelector("img")?.dataset.file;
 
 function recognised({ value, low, high }) {
@@ -24,11 +26,17 @@ export function classCards({ camera, changed, limits }) {
   const inTurn = queue(2);
   let n_pending = 0;
   let filming = null; // the card that has the camera
+  let hold = null; // the recording that goes on
+  let toFocus = null; // the name of a class that is there in a moment
 
   const stopHolding = holdToRecord(at("record"), camera, () => {
     const card = filming;
-    card.n_recorded = 0;
-    return (file, id) => { card.n_recorded += 1; send(card, [file], id); };
+    const mine = { card };
+    hold = mine;
+    say(`Recording for ${card.name}.`);
+    const take = (file, id) => send(card, [file], id);
+    const end = () => { if (hold === mine) hold = null; if (card.tally) tell(card); };
+    return { take, end };
   });
   at("camera-close").addEventListener("click", () => { const card = filming; endFilming(); card?.film.focus(); });
 
@@ -49,9 +57,10 @@ export function classCards({ camera, changed, limits }) {
     if (filming === card) return endFilming();
     const previous = filming;
     try {
-      await camera.open(card);
+      if (!await camera.open(card)) return undefined;
     } catch (error) {
       note(card, error.message, true);
+      say(error.message);
       return undefined;
     }
     if (previous) hideCamera();
@@ -66,10 +75,10 @@ export function classCards({ camera, changed, limits }) {
 
   function upload(name, files) {
     const card = cards.get(name);
-    if (!card) return;
+    if (!card || !files.length) return;
     const most = limits().max_upload_bytes;
-    const large = files.filter((file) => file.size > most);
-    if (large.length) note(card, `${large.map((file) => file.name).join(", ")}: larger than ${Math.floor(most / 1024 ** 2)} MiB.`, true);
+    card.tally ??= emptyTally();
+    for (const file of files.filter((each) => each.size > most)) card.tally.refused.push(`${file.name}: larger than ${Math.floor(most / 1024 ** 2)} MiB.`);
     let batch = [];
     let size = 0;
     for (const file of files.filter((each) => each.size <= most)) {
@@ -82,11 +91,12 @@ export function classCards({ camera, changed, limits }) {
       size += file.size;
     }
     if (batch.length) send(card, batch);
+    else tell(card);
   }
 
   async function send(card, files, recording = null) {
     n_pending += files.length;
-    card.tally ??= { added: 0, known: 0, refused: [], waiting: 0 };
+    card.tally ??= emptyTally();
     card.tally.waiting += files.length;
     tell(card);
     const body = new FormData();
@@ -115,11 +125,24 @@ export function classCards({ camera, changed, limits }) {
     if (known) parts.push(`${plural(known, "picture was", "pictures were")} here already.`);
     if (refused.length) parts.push(...new Set(refused.slice(0, 3)));
     if (refused.length > 3) parts.push(`And ${refused.length - 3} more.`);
-    note(card, parts.join(" "), refused.length > 0);
-    if (!waiting) {
-      say(`${card.name}: ${parts.join(" ")}`);
+    const text = parts.join(" ");
+    note(card, text, refused.length > 0);
+    if (!card.card.isConnected) tellOfGone(card);
+    if (!waiting && hold?.card !== card) { // a recording is told of once
+      say(`${card.name}: ${text}`);
       card.tally = null;
     }
+    lock(card);
+  }
+
+  // What went wrong with a class that others have renamed or removed is said where the page still has a place for it.
+  function tellOfGone({ name, note: line }) {
+    if (line.classList.contains("bad")) at("class-problem").textContent = `${name}: ${line.textContent}`;
+  }
+
+  // A class keeps its name while pictures are on their way to it.
+  function lock(card) {
+    for (const button of card.locked) button.disabled = Boolean(card.tally);
   }
 
   function note(card, text, isBad = false) {
@@ -134,6 +157,7 @@ export function classCards({ camera, changed, limits }) {
       return found;
     } catch (error) {
       note(card, error.message, true);
+      say(`${card.name}: ${error.message}`);
       return null;
     } finally {
       changed();
@@ -142,14 +166,20 @@ export function classCards({ camera, changed, limits }) {
 
   function startRenaming(card) {
     const field = element("input", { type: "text", maxlength: 100, value: card.name, "aria-label": `A new name for ${card.name}` });
-    const form = element("form", { class: "rename" }, field, element("button", {}, "Rename"), element("button", { type: "button", class: "quiet" }, "Cancel"));
-    const end = () => { form.replaceWith(card.title); card.more.focus(); };
+    const go = element("button", {}, "Rename");
+    const form = element("form", { class: "rename" }, field, go, element("button", { type: "button", class: "quiet" }, "Cancel"));
+    const end = () => { card.locked.delete(go); form.replaceWith(card.title); card.more.focus(); };
+    card.locked.add(go);
+    lock(card);
     form.querySelector("[type=button]").addEventListener("click", end);
     form.addEventListener("keydown", (event) => { if (event.key === "Escape") end(); });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const found = await attempt(card, url("/teach/classes", { name: card.name, to: field.value }), "PATCH");
-      if (found) say(`${card.name} is called ${found.name} now.`);
+      if (found) {
+        say(`${card.name} is called ${found.name} now.`);
+        toFocus = found.name;
+      }
       if (form.isConnected) end();
     });
     card.title.replaceWith(form);
@@ -177,11 +207,11 @@ export function classCards({ camera, changed, limits }) {
     const drop = element("button", { type: "button", class: "quiet" }, "Remove");
     for (const [button, what] of [[choose, "Add pictures to"], [filmButton, "Record by camera for"], [rename, "Rename"], [drop, "Remove"]])
       button.setAttribute("aria-label", `${what} ${name}`);
-    const noteLine = element("p", { class: "note", role: "status" });
+    const noteLine = element("p", { class: "note" }); // said by `say`, and not with every frame
     const head = element("div", { class: "head" }, title, element("span", {}, rename, drop));
     const box = element("article", { class: "class", "aria-label": name }, head, count, few, details, element("div", { class: "row" }, choose, filmButton, files), noteLine);
     box.dataset.name = name;
-    const card = { name, card: box, head, title, count, few, all, details, note: noteLine, film: filmButton, choose, more: rename, n_pictures: null, listed: null, lost: () => hideCamera() };
+    const card = { name, card: box, head, title, count, few, all, details, note: noteLine, film: filmButton, choose, more: rename, locked: new Set([rename, drop]), tally: null, n_pictures: null, listed: null, lost: () => { stopHolding(); hideCamera(); } };
     choose.addEventListener("click", () => files.click());
     files.addEventListener("change", () => { upload(name, [...files.files]); files.value = ""; });
     filmButton.addEventListener("click", () => film(card));
@@ -231,6 +261,7 @@ export function classCards({ camera, changed, limits }) {
         if (filming === card) endFilming();
         card.card.remove();
         cards.delete(name);
+        tellOfGone(card);
       }
     let before = null;
     for (const each of state.classes) {
@@ -248,6 +279,10 @@ export function classCards({ camera, changed, limits }) {
         card.listed = listed;
         list(card);
       }
+    }
+    if (cards.has(toFocus)) {
+      cards.get(toFocus).more.focus();
+      toFocus = null;
     }
   }
 

@@ -14,6 +14,8 @@ const DOING = {
   saving: "Saving a run",
 };
 let shown = null;
+let missing = null;
+let told = null;
 
 export function showFigures(state) {
   const { work, taught } = state;
@@ -21,7 +23,11 @@ export function showFigures(state) {
   const bar = at("progress");
   bar.hidden = work.doing === "resting" || !work.total;
   if (!bar.hidden) { bar.max = work.total; bar.value = work.n; }
-  at("missing").replaceChildren(...state.missing.map((text) => element("li", {}, text)), ...more(state));
+  const lines = JSON.stringify([state.missing, state.unreadable, state.notes]);
+  if (lines !== missing) {
+    missing = lines;
+    at("missing").replaceChildren(...state.missing.map((text) => element("li", {}, text)), ...more(state));
+  }
   at("failure").textContent = state.failure ?? "";
   at("figures").classList.toggle("stale", Boolean(taught) && !taught.is_current);
   const key = JSON.stringify(taught);
@@ -32,6 +38,18 @@ export function showFigures(state) {
     const details = at("figures").querySelector("details");
     if (isOpen && details) details.open = true;
   }
+  tell(state);
+}
+
+// Says what stands here to those who hear the page: when it has come to rest, and not with every picture.
+function tell(state) {
+  const { taught, missing: lacking, failure } = state;
+  if (!state.is_settled) return;
+  const known = taught?.accuracy ? `${percent(taught.accuracy.value)} of pictures that it had not seen are recognised.` : taught?.untold;
+  const text = [now(state), known, ...lacking, failure].filter(Boolean).join(" ");
+  if (text === told) return;
+  told = text;
+  at("learned-told").textContent = text;
 }
 
 function now({ work, taught, is_settled }) {

@@ -1,6 +1,6 @@
 // The page of `unfreeze teach`: the classes and their pictures, what has been learned of them, and what to do with it.
 
-import { askJson, keepToken } from "./client.js";
+import { ServiceError, askJson, keepToken } from "./client.js";
 import { setUpCamera } from "./recording.js";
 import { classCards } from "./classes.js";
 import { showFigures } from "./figures.js";
@@ -23,24 +23,28 @@ async function refresh() {
   clearTimeout(timer);
   n_asked += 1;
   const mine = n_asked;
+  let next = QUIET_MS;
   try {
     const answer = await askJson("/teach/state");
-    if (mine !== n_asked) return undefined;
+    if (mine !== n_asked) return;
     state = answer;
+    at("entry").hidden = true;
+    at("lesson").hidden = false;
+    show();
+    if (!state.is_settled || cards.isBusy() || ["waiting", "running"].includes(state.saving?.status)) next = BUSY_MS;
   } catch (error) {
-    if (mine !== n_asked) return undefined;
-    if (error.status === 401) return askForToken();
-    at("lesson").hidden = state === null;
-    at("what").textContent = error.message;
-    timer = setTimeout(refresh, QUIET_MS);
-    return undefined;
+    if (!(error instanceof ServiceError)) throw error;
+    if (mine !== n_asked) return;
+    if (error.status === 401) {
+      next = null; // until there is a token
+      askForToken();
+    } else {
+      at("lesson").hidden = state === null;
+      at("what").textContent = error.message;
+    }
+  } finally { // whatever went wrong, it is asked again
+    if (mine === n_asked && next !== null) timer = setTimeout(refresh, next);
   }
-  at("entry").hidden = true;
-  at("lesson").hidden = false;
-  show();
-  const isBusy = !state.is_settled || cards.isBusy() || ["waiting", "running"].includes(state.saving?.status);
-  timer = setTimeout(refresh, isBusy ? BUSY_MS : QUIET_MS);
-  return undefined;
 }
 
 function askForToken() {

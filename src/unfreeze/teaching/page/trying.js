@@ -1,42 +1,46 @@
 // Try it: a picture, or what the camera sees, and what the head takes it for.
 
-import { element, percent } from "./cards.js";
+import { bar, element, percent } from "./cards.js";
 import { askJson, form } from "./client.js";
 import { at, say } from "./parts.js";
 
 const WATCH_MS = 150;
+const LONGEST_WAIT_MS = 5000; // between frames, while the service does not answer
 
 export function setUpTrying({ camera, isReady }) {
   let last = null; // the file that is shown
   let address = null;
   let learned = "";
   const watcher = { lost: () => stopWatching(false) };
-  let watching = false;
+  let watching = null; // the turn of watching that goes on
+  let n_asked = 0; // an answer that was overtaken belongs to another picture
 
+  // Shows what a picture is taken for; false if the service did not say.
   async function predict(file, how) {
+    n_asked += 1;
+    const mine = n_asked;
     try {
       const { predictions: [answer] } = await askJson("/teach/predict", form("files", file));
+      if (mine !== n_asked) return true;
       if (answer.error) problem(answer.error.message);
       else show(answer, how);
+      return true;
     } catch (error) {
-      problem(error.message);
+      if (mine === n_asked) problem(error.message);
+      return false;
     }
   }
 
   function show(answer, { live = false, spoken = !live } = {}) {
     const order = live ? ([a], [b]) => a.localeCompare(b) : ([, a], [, b]) => b - a; // bars that move must not change places
-    const bars = Object.entries(answer.scores).sort(order).map(([name, score]) => {
-      const fill = element("span", { class: "fill" });
-      fill.style.width = `${100 * score}%`;
-      const look = `bar${name === answer.prediction ? " chosen" : ""}`;
-      return element("li", {}, element("div", { class: look }, element("span", { class: "name" }, name),
-        element("span", { class: "track", "aria-hidden": "true" }, fill), element("span", { class: "score" }, percent(score))));
-    });
+    const bars = Object.entries(answer.scores).sort(order)
+      .map(([name, score]) => element("li", {}, bar(name, score, { isChosen: name === answer.prediction })));
     at("answer").replaceChildren(element("p", { class: "verdict" }, answer.prediction), element("ul", { class: "bars", "aria-label": "All classes" }, ...bars));
     if (spoken) say(`${answer.prediction}, ${percent(answer.scores[answer.prediction])}`);
   }
 
   function problem(text) {
+    if (at("answer").querySelector(".problem")?.textContent === text) return; // said already
     at("answer").replaceChildren(element("p", { class: "problem", role: "alert" }, text));
   }
 
@@ -50,30 +54,35 @@ export function setUpTrying({ camera, isReady }) {
     at("try-frame").replaceChildren(image);
     image.addEventListener("error", () => at("try-frame").replaceChildren("Your browser shows no preview of this file."), { once: true });
     at("try-frame").hidden = false;
+    at("answer").replaceChildren(element("p", { class: "muted" }, "Looking …"));
     predict(last);
   }
 
   async function startWatching() {
     try {
-      await camera.open(watcher);
+      if (!await camera.open(watcher)) return;
     } catch (error) {
       problem(error.message);
       return;
     }
-    watching = true;
+    const mine = {};
+    watching = mine;
     last = null;
     at("try-frame").hidden = false;
     camera.showIn(at("try-frame"), (video) => at("try-frame").replaceChildren(video));
     mark();
-    while (watching) {
+    let wait = WATCH_MS;
+    while (watching === mine) {
       const file = isReady() ? await camera.frame() : null;
-      if (file && watching) await predict(file, { live: true });
-      await new Promise((resolve) => { setTimeout(resolve, WATCH_MS); });
+      const isAnswered = !file || watching !== mine || await predict(file, { live: true });
+      wait = isAnswered ? WATCH_MS : Math.min(2 * wait, LONGEST_WAIT_MS);
+      await new Promise((resolve) => { setTimeout(resolve, wait); });
     }
   }
 
   function stopWatching(giveBack = true) {
-    watching = false;
+    watching = null;
+    n_asked += 1; // what is still to be answered is seen no more
     if (giveBack) camera.close(watcher);
     camera.showIn(at("camera"));
     at("try-frame").replaceChildren();
@@ -82,7 +91,7 @@ export function setUpTrying({ camera, isReady }) {
   }
 
   function mark() {
-    at("try-camera").setAttribute("aria-pressed", String(watching));
+    at("try-camera").setAttribute("aria-pressed", String(watching !== null));
     at("try-camera").textContent = watching ? "Stop watching" : "Watch the camera";
   }
 
