@@ -216,10 +216,10 @@ def test_check_reports_findings_and_ends_well(
     assert findings[0]["remedy"] in shown
 
 
-def test_what_cannot_be_written_is_a_failure_and_says_how_to_see_more(
-    unfreeze: Callable[..., Any], finished: Path, pets: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failure_that_nobody_foresaw_says_how_to_see_more(
+    unfreeze: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("predict", finished, pets / "cat" / "00.png", "--out", "/proc/nowhere/p.csv")
+    arguments = ("demo", "--out", "/proc/nowhere/demo")
     done = unfreeze(*arguments)
     assert done.code == 1
     assert "Set UNFREEZE_DEBUG=1" in done.err

@@ -64,8 +64,18 @@ def predict_command(
     if out is not None:
         check_out(out)  # before torch is loaded
     from unfreeze.cli.prediction_progress import watching_predictions
-    from unfreeze.predicting import PictureFiles, Predictor, check_heat_maps, check_journal, predict_table
+    from unfreeze.predicting import (
+        PictureFiles,
+        Predictor,
+        check_batch_size,
+        check_heat_maps,
+        check_journal,
+        predict_table,
+    )
+    from unfreeze.training.directory import read_finished
 
+    read_finished(run)
+    check_batch_size(batch_size)
     files = PictureFiles(images)
     if heatmaps is not None:
         check_heat_maps(heatmaps, files)

@@ -1,5 +1,5 @@
 from .destinations import check_heat_maps, check_out
-from .predictor import Predictor
+from .predictor import Predictor, check_batch_size
 from .rows import Row, TableColumns, decision_text, row_of, set_text
 from .sources import PictureFiles
 from .tabulating import check_journal, predict_rows, predict_table
@@ -11,6 +11,7 @@ __all__ = [
     "Row",
     "TableColumns",
     "Tally",
+    "check_batch_size",
     "check_heat_maps",
     "check_journal",
     "check_out",

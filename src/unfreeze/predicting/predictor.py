@@ -28,7 +28,7 @@ from unfreeze.records import ModelRecord, RunRecord, read_json
 from unfreeze.training.device import find_device
 from unfreeze.training.directory import read_finished
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "check_batch_size"]
 
 N_OF_THE_RUN = 6  # of its own pictures, that an engine is checked on
 
@@ -67,7 +67,7 @@ class Predictor:
         batch_size: int = 32,
         cache_dir: Path | None = None,
     ) -> None:
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         self.device = find_device(device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
         self.record = record
@@ -180,7 +180,7 @@ class Predictor:
             ConfigError: a batch size below 1.
         """
         n_together = self.batch_size if batch_size is None else batch_size
-        _check_batch_size(n_together)
+        check_batch_size(n_together)
         remaining = iter(files)
         first = list(islice(remaining, LEAST_PICTURES))
         n_images = len(first) if len(first) < LEAST_PICTURES else None
@@ -279,7 +279,8 @@ def _chunks(paths: Iterable[Path], n: int) -> Iterator[list[Path]]:
         yield chunk
 
 
-def _check_batch_size(batch_size: int) -> None:
+def check_batch_size(batch_size: int) -> None:
+    """Raise ConfigError if no batch can have this size."""
     if batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1, but got {batch_size}.")
 

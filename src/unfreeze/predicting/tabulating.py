@@ -16,7 +16,6 @@ from unfreeze.predicting.journal import Journal, journal_path
 from unfreeze.predicting.rows import TableColumns, row_of
 from unfreeze.predicting.tables import write_table
 from unfreeze.predicting.tally import Tally
-from unfreeze.training.directory import read_finished
 
 if TYPE_CHECKING:
     from unfreeze.evaluation import Prediction
@@ -122,7 +121,6 @@ def predict_table(
 
 def check_journal(run: Path, out: Path, *, resume: bool, heat_maps: bool) -> None:
     """Raise what `predict_table` would raise because of what is there already, without a network being loaded."""
-    read_finished(run)
     _journal(run, out, resume=resume, heat_maps=heat_maps).check()
 
 

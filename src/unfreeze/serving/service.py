@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from unfreeze.errors import ImageError, did_you_mean
 from unfreeze.evaluation.drawing import draw_heat_map
 from unfreeze.serving.answers import PictureAnswer, picture_answer, refused_picture
 from unfreeze.serving.batching import Batcher
+from unfreeze.serving.deadline import by_deadline
 from unfreeze.serving.guarding import check_upload, unreadable
 from unfreeze.serving.refusing import Refusal
 
@@ -110,7 +111,9 @@ class Service:
             Refusal: 504, it took too long.
         """
         futures = [self._submit(upload) for upload in uploads]
-        found = await self._by_deadline(asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True))
+        found = await by_deadline(
+            asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True), self.limits.answer_seconds
+        )
         return [_answer(upload, each) for upload, each in zip(uploads, found, strict=True)]
 
     async def explain(self, upload: Upload, name: str | None) -> Explanation:
@@ -146,7 +149,7 @@ class Service:
             view = await asyncio.wrap_future(self._pool.submit(self._view, upload))
             return await asyncio.wrap_future(self._batcher.call(lambda: drawn(view)))
 
-        return await self._by_deadline(decoded_and_drawn())
+        return await by_deadline(decoded_and_drawn(), self.limits.answer_seconds)
 
     def _submit(self, upload: Upload) -> Future[Prediction]:
         """Let a picture be decoded and computed; the future is done when both are."""
@@ -174,18 +177,6 @@ class Service:
             return self.model.prepare(upload.payload, name=upload.name)
         except ImageError as error:
             raise unreadable(error) from None
-
-    async def _by_deadline(self, work: Awaitable[Value]) -> Value:
-        """Wait for work, but not for ever; what has not begun by then is cancelled."""
-        try:
-            return await asyncio.wait_for(work, self.limits.answer_seconds)
-        except TimeoutError:
-            raise Refusal(
-                HTTPStatus.GATEWAY_TIMEOUT,
-                "timed_out",
-                f"The answer took longer than {self.limits.answer_seconds:g} seconds. Send fewer pictures at a time, "
-                "or try again when the service has less to do.",
-            ) from None
 
 
 def _answer(upload: Upload, found: Prediction | BaseException) -> PictureAnswer:
