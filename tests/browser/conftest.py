@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from support.lessons import opened
+from support.browsing import opened
 from support.services import served
 
 from unfreeze.records import TrainOptions
@@ -70,4 +70,4 @@ def url(lesson: Lesson) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    yield from opened(browser, url, width=1280)
+    yield from opened(browser, url, heading="Classes", width=1280)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from support.browsing import keep_streams, opened
 from support.services import served
 
 import unfreeze as uf
@@ -72,22 +73,7 @@ def pictures(tmp_path: Path, make_picture: Callable[..., np.ndarray]) -> dict[st
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    yield from opened(browser, url, width=1200)
-
-
-def opened(browser: Browser, url: str, *, width: int, **options: object) -> Iterator[Page]:
-    """A page that has loaded; it fails the test if a script failed or anything came from elsewhere."""
-    context = browser.new_context(viewport={"width": width, "height": 800}, permissions=["camera"], **options)
-    made = context.new_page()
-    problems: list[str] = []
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("console", lambda message: problems.append(message.text) if "Content Security" in message.text else None)
-    made.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith((url, "blob:")) else None)
-    made.goto(f"{url}/")
-    made.get_by_role("heading", name="pets-head").wait_for()
-    yield made
-    context.close()
-    assert problems == []
+    yield from opened(browser, url, heading="pets-head", width=1200)
 
 
 def handed(path: Path) -> list[str]:
@@ -160,15 +146,7 @@ def test_the_camera_takes_a_picture(page: Page) -> None:
 
 
 def test_the_camera_is_used_twice_and_no_stream_is_left_behind(page: Page) -> None:
-    page.evaluate("""() => {
-      window.streams = [];
-      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-      navigator.mediaDevices.getUserMedia = async (...how) => {
-        const stream = await ask(...how);
-        window.streams.push(stream);
-        return stream;
-      };
-    }""")
+    keep_streams(page)
     use = page.get_by_role("button", name="Use the camera")
     use.evaluate("each => { each.click(); each.click(); }")
     page.get_by_role("button", name="Ask about this").wait_for()
@@ -218,7 +196,9 @@ def test_everything_can_be_done_by_keyboard_and_the_focus_is_seen(page: Page, pi
 def test_a_phone_shows_all_without_scrolling_sideways(
     browser: Browser, url: str, pictures: dict[str, Path], scheme: str
 ) -> None:
-    for page in opened(browser, url, width=390, color_scheme=scheme, has_touch=True, is_mobile=True):
+    for page in opened(
+        browser, url, heading="pets-head", width=390, color_scheme=scheme, has_touch=True, is_mobile=True
+    ):
         page.locator("#files").set_input_files(list(pictures.values()))
         page.locator("#cards .bars").wait_for()
         page.locator("#cards > li.failed").nth(1).wait_for()

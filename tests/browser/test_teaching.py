@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.lessons import HAND_OVER, add_class, card, choose, handed, opened, taught, until
+from support.browsing import opened
+from support.lessons import HAND_OVER, add_class, card, choose, handed, taught, until
 from support.services import served
 
 import unfreeze as uf
@@ -152,7 +153,7 @@ def test_everything_is_reached_by_keyboard_and_the_focus_is_seen(page: Page, pic
 
 
 def test_two_tabs_show_the_same(browser: Browser, url: str, page: Page, pictures: dict[str, list[Path]]) -> None:
-    for other in opened(browser, url, width=1000):
+    for other in opened(browser, url, heading="Classes", width=1000):
         add_class(page, "cup")
         card(other, "cup").wait_for()
         choose(other, "cup", pictures["cup"][:4])
@@ -173,7 +174,7 @@ def test_names_are_texts_and_no_markup(page: Page, pictures: dict[str, list[Path
 def test_a_phone_shows_all_without_scrolling_sideways(
     browser: Browser, url: str, pictures: dict[str, list[Path]], scheme: str
 ) -> None:
-    for page in opened(browser, url, width=390, color_scheme=scheme, has_touch=True, is_mobile=True):
+    for page in opened(browser, url, heading="Classes", width=390, color_scheme=scheme, has_touch=True, is_mobile=True):
         taught(page, pictures)
         page.locator("#try-files").set_input_files(pictures["pen"][0])
         page.locator("#answer .verdict").wait_for()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support.browsing import keep_streams
 from support.lessons import HAND_OVER, add_class, card, choose, nothing_decoded, taught, until
 
 if TYPE_CHECKING:
@@ -115,15 +116,7 @@ def test_a_recording_begins_and_ends_by_a_click_without_a_pointer_and_is_told_of
 
 
 def test_two_clicks_on_the_camera_leave_no_stream_behind(page: Page) -> None:
-    page.evaluate("""() => {
-      window.streams = [];
-      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-      navigator.mediaDevices.getUserMedia = async (...how) => {
-        const stream = await ask(...how);
-        window.streams.push(stream);
-        return stream;
-      };
-    }""")
+    keep_streams(page)
     add_class(page, "cup")
     page.evaluate("""() => {
       const button = document.querySelector("[aria-label='Record by camera for cup']");

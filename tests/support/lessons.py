@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from unfreeze.data.threads import n_usable_cores
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
     from unfreeze.teaching import Lesson
 
-__all__ = ["HAND_OVER", "add_class", "card", "choose", "handed", "nothing_decoded", "opened", "taught", "until"]
+__all__ = ["HAND_OVER", "add_class", "card", "choose", "handed", "nothing_decoded", "taught", "until"]
 
 HAND_OVER = """([selector, kinds, files]) => {
   const transfer = new DataTransfer();
@@ -45,22 +45,6 @@ def nothing_decoded(lesson: Lesson) -> Iterator[None]:
         free.set()
         for job in jobs:
             job.result()
-
-
-def opened(browser: Browser, url: str, *, width: int, **options: object) -> Iterator[Page]:
-    """A page that has loaded; it fails the test if a script failed or anything came from elsewhere."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, permissions=["camera"], **options)
-    made = context.new_page()
-    problems: list[str] = []
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("console", lambda message: problems.append(message.text) if "Content Security" in message.text else None)
-    made.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith((url, "blob:")) else None)
-    made.on("dialog", lambda dialog: dialog.accept())
-    made.goto(f"{url}/")
-    made.get_by_role("heading", name="Classes").wait_for()
-    yield made
-    context.close()
-    assert problems == []
 
 
 def add_class(page: Page, name: str) -> None:

@@ -64,19 +64,10 @@ def predict_command(
     if out is not None:
         check_out(out)  # before torch is loaded
     from unfreeze.cli.prediction_progress import watching_predictions
-    from unfreeze.predicting import (
-        PictureFiles,
-        Predictor,
-        check_batch_size,
-        check_heat_maps,
-        check_journal,
-        predict_table,
-    )
-    from unfreeze.training.directory import read_finished
+    from unfreeze.predicting import Predictor, check_batch_size, check_heat_maps, check_journal, predict_table
 
-    read_finished(run)
     check_batch_size(batch_size)
-    files = PictureFiles(images)
+    files = _files_of_run(run, images)
     if heatmaps is not None:
         check_heat_maps(heatmaps, files)
     if out is not None:
@@ -93,6 +84,15 @@ def predict_command(
         payload={**_counts(run, tally), "out": str(out), "unreadable": tally.errors, "notes": notes},
         shown=[f"{tally.n_predicted} predictions written to {out}", *_summary(tally), *_shown_notes(notes)],
     )
+
+
+def _files_of_run(run: Path, images: Sequence[str]) -> "PictureFiles":
+    """Return the pictures; that the run can predict them at all is said before what is wrong with them."""
+    from unfreeze.predicting import PictureFiles
+    from unfreeze.training.directory import read_finished
+
+    read_finished(run)
+    return PictureFiles(images)
 
 
 def _printed(

@@ -121,14 +121,20 @@ def predict_table(
 
 def check_journal(run: Path, out: Path, *, resume: bool, heat_maps: bool) -> None:
     """Raise what `predict_table` would raise because of what is there already, without a network being loaded."""
-    _journal(run, out, resume=resume, heat_maps=heat_maps).check()
+    if journal_path(out).exists():  # else there are no rows to compare the network with, whose weights are hashed
+        _journal(run, out, resume=resume, heat_maps=heat_maps).check()
+    else:
+        _check_incomplete(out, resume=resume)
 
 
 def _journal(run: Path, out: Path, *, resume: bool, heat_maps: bool) -> Journal:
-    path = journal_path(out)
-    if resume and out.exists() and not path.exists():
+    _check_incomplete(out, resume=resume)
+    return Journal(journal_path(out), network=_network_key(run), heat_maps=heat_maps, resume=resume)
+
+
+def _check_incomplete(out: Path, *, resume: bool) -> None:
+    if resume and out.exists() and not journal_path(out).exists():
         raise ConfigError(f'"{out}" is complete. To make it anew, leave --resume out.')
-    return Journal(path, network=_network_key(run), heat_maps=heat_maps, resume=resume)
 
 
 def _rows(predictor: Predictor, files: Iterator[Path], heat_maps: Path | None, *, first: int) -> Iterator[Row]:
