@@ -36,6 +36,23 @@ def test_a_class_is_not_renamed_or_removed_while_pictures_are_sent_to_it(
     until(page, "document.activeElement.getAttribute('aria-label') === 'Rename mug'")
 
 
+def test_the_next_name_may_be_typed_before_the_service_has_answered(page: Page) -> None:
+    late = []
+    page.route("**/teach/classes?name=cup", lambda route: late.append(route))
+    field = page.get_by_label("Name of a new class")
+    field.fill("cup")
+    field.press("Enter")
+    while not late:
+        page.wait_for_timeout(20)
+    field.fill("pen")
+    late[0].continue_()
+    card(page, "cup").wait_for()
+    page.locator("#status").get_by_text("The class cup was added.").wait_for()
+    page.wait_for_timeout(500)  # in which the focus would move
+    assert field.input_value() == "pen"
+    assert page.evaluate("document.activeElement.id") == "class-name"
+
+
 def test_pictures_for_a_class_that_another_has_removed_are_not_lost_from_view(
     page: Page, lesson: Lesson, pictures: dict[str, list[Path]]
 ) -> None:

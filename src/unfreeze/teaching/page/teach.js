@@ -66,13 +66,14 @@ function show() {
 at("new-class").addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = at("class-name");
+  const asked = field.value;
   try {
-    const { name } = await askJson(`/teach/classes?name=${encodeURIComponent(field.value)}`, { method: "POST" });
+    const { name } = await askJson(`/teach/classes?name=${encodeURIComponent(asked)}`, { method: "POST" });
     at("class-problem").textContent = "";
-    field.value = "";
+    if (field.value === asked) field.value = ""; // the next name may have been typed meanwhile
     say(`The class ${name} was added.`);
     await refresh();
-    cards.focus(name);
+    if (!field.value) cards.focus(name);
   } catch (error) {
     at("class-problem").textContent = error.message;
     field.focus();
