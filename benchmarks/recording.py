@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "data_name", "record_missing"]
+__all__ = ["RESULTS", "Row", "data_name", "find_row", "record_missing"]
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -22,11 +22,11 @@ def record_missing(name: str, keys: Iterable[Mapping[str, Any]], measure: Callab
         measure: called with a key's items; returns what it found.
     """
     file = RESULTS / name
-    file.parent.mkdir(exist_ok=True)
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = _rows(file)
     for key in keys:
         said = {each: data_name(value) if isinstance(value, Path) else value for each, value in key.items()}
-        if not any(all(row.get(each) == value for each, value in said.items()) for row in rows):
+        if not _matching(rows, said):
             rows.append(said | measure(**key))
             print(rows[-1], flush=True)
             with file.open("a", encoding="utf-8") as lines:
@@ -34,6 +34,19 @@ def record_missing(name: str, keys: Iterable[Mapping[str, Any]], measure: Callab
     return rows
 
 
+def find_row(name: str, key: Mapping[str, Any]) -> Row:
+    """Return what a file of results holds of a key; nothing if it was not measured."""
+    return _matching(_rows(RESULTS / name), key)
+
+
 def data_name(data: Path) -> str:
     """Return what a data set is called: the folder of its pictures."""
     return data.parent.name if data.is_file() else data.name
+
+
+def _rows(file: Path) -> list[Row]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def _matching(rows: Iterable[Row], key: Mapping[str, Any]) -> Row:
+    return next((row for row in rows if all(row.get(each) == value for each, value in key.items())), {})
