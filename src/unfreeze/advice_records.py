@@ -23,9 +23,9 @@ __all__ = [
     "ProbeRecord",
     "Reason",
     "WayRecord",
-    "cheapness",
     "read_advice",
     "recommended_way",
+    "standing_of",
 ]
 
 ADVICE_FILE = "advice.json"
@@ -167,12 +167,14 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     environment: dict[str, str] = {}
 
 
-def cheapness(way: WayRecord | None, ways: Sequence[WayRecord]) -> str:
-    """Return what a recommended way is: the cheapest only if none that was tried has less work."""
-    tried = [each.work for each in ways if each.status == "done"]
-    if way is not None and all(way.work <= work for work in tried):
-        return "the cheapest"
-    return "the cheapest within one standard error of the best"
+def standing_of(way: WayRecord | None, ways: Sequence[WayRecord]) -> str:
+    """Return what a recommended way is among all that were tried."""
+    if way is not None and not way.frozen:
+        return "the cheapest training within one standard error of the best"
+    networks = {each.model for each in ways if each.frozen and each.status == "done"}
+    if len(networks) < 2:  # noqa: PLR2004 - nothing to choose from
+        return "the best head on vectors"
+    return "the best head of the cheapest network within one standard error of the best"
 
 
 def recommended_way(record: AdviceRecord) -> WayRecord | None:

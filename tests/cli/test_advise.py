@@ -81,11 +81,11 @@ def test_the_verdict_admits_what_cannot_be_told(pets: Path, tmp_path: Path) -> N
         name=known.way, strategy=known.strategy, model=known.model, size=known.size, epochs=known.epochs, frozen=True,
         status="done", work=9.0,
     )  # fmt: skip
-    for less, start in (
-        (10.0, "the cheapest, head"),
-        (1.0, "the cheapest within one standard error of the best, head"),
+    for other, start in (
+        ({"name": "another"}, "the best head on vectors, head"),
+        ({"model": "another"}, "the best head of the cheapest network within one standard error of the best, head"),
     ):
-        ways = (tried, msgspec.structs.replace(tried, name="other", work=less))
+        ways = (tried, msgspec.structs.replace(tried, **other))
         evidence = msgspec.structs.replace(known.evidence, ways=ways)
         text = verdict_of(msgspec.structs.replace(known, evidence=evidence))
         assert text.startswith(f"Cannot tell; take {start}")

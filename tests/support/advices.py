@@ -107,7 +107,7 @@ def write_advice(directory: Path, *, task: TaskName = "classification", **change
         expected=Expected(metric=metric, value=0.86, low=0.83, high=0.89, judged_on="out of fold", n_images=674,
                           seconds=21.0),
         reasons=(
-            Reason(text="Of all ways within one standard error of the best, head2toe costs least.",
+            Reason(text="head2toe is the best head on vectors.",
                    evidence={"balanced_accuracy": 0.86123, "n_images": 674}, reference="Breiman et al. 1984"),
             Reason(text="555 pictures train.", evidence={"n_train": 555, "smallest": None}),
         ),

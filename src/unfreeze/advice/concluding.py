@@ -73,7 +73,7 @@ def facts_of(inquiry: Inquiry, notebook: Notebook) -> Facts:
 
 
 def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
-    """Recommend the cheapest way within one standard error of the best.
+    """Recommend the best way on vectors, or the cheapest training that is better by more than one standard error.
 
     Ways on vectors are judged out of fold among themselves, and the best of them with the trainings on validation.
     Where nothing beats chance it is the cheapest of them; where nothing was measured, what `train` does untold.

@@ -18,10 +18,10 @@ from unfreeze.advice.probing import (
     read_outputs,
 )
 from unfreeze.advice.transferability import h_score, log_me, shrinkage_of
-from unfreeze.advice.ways import Tried, Way
+from unfreeze.advice.ways import Tried, Way, best_out_of_fold
 from unfreeze.advice_records import DepthRecord, ProbeRecord, WayRecord
 from unfreeze.backbones import FEATURES
-from unfreeze.metrics import evaluate_metric, is_better, number_groups, score
+from unfreeze.metrics import evaluate_metric, number_groups, score
 from unfreeze.records import Interval
 from unfreeze.training.executing import loop_settings
 from unfreeze.training.vectors import DepthVectors
@@ -133,7 +133,7 @@ def try_frozen_ways(judge: Judge, ways: Sequence[Way], *, work: Callable[[Way], 
             _tried(judge, way, out_of_fold, held_out, seconds=seconds, work=work(way))
             for way, out_of_fold, held_out in zip(group, folds, val, strict=True)
         ]
-        tried.append(_best_rate(found, judge.metric))
+        tried.append(best_out_of_fold(found, judge.metric))
     return tried
 
 
@@ -175,23 +175,10 @@ def _rate(way: Way) -> float:
     return lr
 
 
-def _best_rate(tried: Sequence[Tried], metric: str) -> Tried:
-    best = tried[0]
-    for each in tried[1:]:
-        if is_better(metric, _value(each), _value(best)):
-            best = each
-    return best
-
-
 def _best_depth(depths: Sequence[DepthRecord]) -> str:
     """Return the single depth that is better than the features by most, if by more than a standard error."""
     beyond = [each for each in depths if (each.gain or 0.0) > (each.gain_error or 0.0)]
     return max(beyond, key=lambda each: each.gain or 0.0).depth if beyond else FEATURES
-
-
-def _value(tried: Tried) -> float:
-    value = None if tried.record.folds is None else tried.record.folds.value
-    return float("nan") if value is None else value
 
 
 def _finite(value: float) -> float | None:

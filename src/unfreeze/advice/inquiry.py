@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unfreeze.advice.choosing import beats_chance, cheapest_within_noise
 from unfreeze.advice.probing import Fold
-from unfreeze.advice.ways import Tried, Way, make_way
+from unfreeze.advice.ways import Tried, Way, best_out_of_fold, make_way
 from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
 from unfreeze.backbones import native_size, probe_size
 from unfreeze.cache import ActivationCache
@@ -143,13 +143,19 @@ class Notebook:
 def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool] | None:
     """Return the way on vectors to take, and whether the best of them beats chance; None where none was tried.
 
-    The cheapest within one standard error of the best out of fold; where not even the best beats chance, the cheapest.
+    Of each network the best out of fold, whose cost is a pass of seconds; of several networks, which users will run
+    for years, the cheapest within one standard error. Where not even that beats chance, the cheapest of all ways.
     """
     frozen = notebook.frozen
     if not frozen:
         return None
     truth, groups = inquiry.truth(notebook.pool), inquiry.groups(notebook.pool)
-    best = frozen[cheapest_within_noise(rows_of(frozen, side="folds"), truth, metric=inquiry.metric, groups=groups)]
+    by_network: dict[str, list[Tried]] = {}
+    for each in frozen:
+        by_network.setdefault(each.way.options.model, []).append(each)
+    finalists = [best_out_of_fold(ways, inquiry.metric) for ways in by_network.values()]
+    rows = rows_of(finalists, side="folds")
+    best = finalists[cheapest_within_noise(rows, truth, metric=inquiry.metric, groups=groups)]
     assert best.folds is not None
     if beats_chance(inquiry.metric, truth, best.folds, seed=seed_of_data(inquiry.base)):
         return best, True

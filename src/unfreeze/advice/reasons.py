@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from unfreeze.advice.concluding import Conclusion
 from unfreeze.advice.frozen_ways import ALL_DEPTHS
 from unfreeze.advice.inquiry import Inquiry, Notebook
-from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord, cheapness
+from unfreeze.advice_records import AdviceEvidence, DomainRecord, Facts, ProbeRecord, Reason, WayRecord, standing_of
 from unfreeze.backbones import FEATURES
 from unfreeze.metrics import HIGHER_IS_BETTER, PERCENTAGES, is_better
 from unfreeze.records import Interval
@@ -68,14 +68,18 @@ def _choice(conclusion: Conclusion, metric: str) -> Reason:
             evidence=evidence,
             reference=OJALA,
         )
-    if conclusion.can_tell:
-        text = f"Of all ways within one standard error of the best, {name} costs least."
-    else:
-        cheap = cheapness(conclusion.tried.record, conclusion.ways)
+    standing = standing_of(conclusion.tried.record, conclusion.ways)
+    if not conclusion.can_tell:
         text = (
-            f"These pictures cannot tell: {name} is {cheap}, but it is not "
+            f"These pictures cannot tell: {name} is {standing}, but it is not "
             "better than at least one other way that was tried, beyond 95%. Take it as a beginning, not as a finding."
         )
+    elif not conclusion.tried.record.frozen:
+        text = f"{name} is {standing}, and no head on vectors is as good."
+    elif any(way.status == "done" and not way.frozen for way in conclusion.ways):
+        text = f"{name} is {standing}, and no training that was tried is better by more than one standard error."
+    else:
+        text = f"{name} is {standing}."
     return Reason(text=text, evidence=evidence, reference=BREIMAN)
 
 
@@ -133,9 +137,14 @@ def _size(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
         return
     sizes = sorted(best)
     listed = " and ".join(f"{_value(best[size].folds)} at {size} px ({best[size].name})" for size in sizes)
+    text = (
+        f"By input size the best heads on vectors reach {listed}. The larger costs "
+        f"{(sizes[-1] / sizes[0]) ** 2:.1f} times as much, in training and in every prediction."
+    )
+    if conclusion.way.size > sizes[0] and best[sizes[0]].verdict == "tied":
+        text += f" They cannot be told apart beyond 95%: where predictions must be fast, take --size {sizes[0]}."
     yield Reason(
-        text=f"By input size the best heads on vectors reach {listed}. The larger costs "
-        f"{(sizes[-1] / sizes[0]) ** 2:.1f} times as much, in training and in every prediction.",
+        text=text,
         evidence={f"{size} px": _known(best[size].folds) for size in sizes},
         reference=TOUVRON,
     )

@@ -9,6 +9,7 @@ not all fits.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -24,11 +25,10 @@ from unfreeze.metrics import evaluate_metric, number_groups
 from unfreeze.options import seed_of_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.progress import Progress
-from unfreeze.training.trials import Trial, try_plan
+from unfreeze.training.trials import Trial, seconds_per_picture, try_plan
 
 __all__ = ["try_trainings"]
 
-SLOWER = 1.5  # a training computes than the pass of a frozen network, until one has been timed
 LOADING_SECONDS = 3.0
 MARGIN = 0.9  # of the time left may be planned for: a training that the deadline ends is lost
 ALL_LAYERS = "layerwise"
@@ -54,11 +54,13 @@ def try_trainings(
         f"head, {HIDDEN} hidden units", strategy="head", hidden=HIDDEN, features=best.way.options.features
     )
     if hidden is not None and inquiry.seconds_left > 0:
-        trials.run(hidden, is_timed=False)
-    depths: Sequence[str] = [f"stages:{depth}" for depth in range(1, len(best.way.plan.layers.stages) - 1)]
+        trials.run(hidden)
     sizes = _sizes(notebook, best)
     least = trials.way(ALL_LAYERS, size=sizes[-1])
+    if least is not None and inquiry.seconds_left > 0:
+        trials.time_step(least)
     kept = 0.0 if least is None else trials.seconds_of(least)
+    depths: Sequence[str] = [f"stages:{depth}" for depth in range(1, len(best.way.plan.layers.stages) - 1)]
     before, depths = _unfreeze(trials, best, depths, kept=kept)
     _train_all_layers(trials, sizes)
     _, depths = _unfreeze(trials, before, depths, kept=0.0)
@@ -149,7 +151,7 @@ class _Trials:
         self.inquiry, self.notebook, self.interrupt, self.progress = inquiry, notebook, interrupt, progress
         self.complete = True
         self._best = best
-        self._work_done = self._seconds_taken = 0.0
+        self._speed = self._work(best.way) / max(best.record.seconds, 1e-9)  # multiply-adds a second, until it is timed
 
     def way(self, name: str, **changes: Any) -> Way | None:
         """Make a way of the network, of the best way's size and for all epochs unless told; None if it cannot be."""
@@ -174,13 +176,16 @@ class _Trials:
         epochs = _fitting_epochs(seconds, epochs=way.plan.epochs, seconds_left=self.inquiry.seconds_left)
         return None if epochs is None else of(epochs)
 
+    def time_step(self, way: Way) -> None:
+        """Find out how fast all layers train; where they cannot, the trainings will say why."""
+        self.progress.stage("Timing a training step")
+        with contextlib.suppress(Exception):
+            seconds = seconds_per_picture(self.inquiry.data, way.options, plan=way.plan, progress=Quiet(self.progress))
+            self._speed = way.work(n_train=1, n_held_out=0) / (way.plan.epochs * seconds)
+
     def seconds_of(self, way: Way) -> float:
-        """Estimate a training, in proportion to what it computes, by the trainings so far or by the frozen pass."""
-        if self._seconds_taken:
-            speed = self._work_done / self._seconds_taken
-        else:
-            speed = self._work(self._best.way) / max(self._best.record.seconds, 1e-9) / SLOWER
-        return LOADING_SECONDS + self._work(way) / speed
+        """Estimate a training, in proportion to what it computes."""
+        return LOADING_SECONDS + self._work(way) / self._speed
 
     def has_time_for(self, way: Way, *, kept: float = 0.0) -> bool:
         """Say whether there is time for a training, so that some is left afterwards."""
@@ -191,13 +196,8 @@ class _Trials:
         if way is not None:
             self._skip(way, "not tried", _want_of_time(self.seconds_of(way), self.inquiry.seconds_left))
 
-    def run(self, way: Way, *, is_timed: bool = True) -> Tried | None:
-        """Train; None where it failed. What it came to is in the notebook.
-
-        Args:
-            way: what to train.
-            is_timed: whether its time says anything of other trainings: not that of a head on vectors.
-        """
+    def run(self, way: Way) -> Tried | None:
+        """Train; None where it failed. What it came to is in the notebook."""
         inquiry = self.inquiry
         self.progress.stage(f"Trying {way.name} for {way.plan.epochs} epochs at {way.size} px")
         try:
@@ -211,9 +211,6 @@ class _Trials:
         except Exception as error:  # noqa: BLE001 - whatever ends one trial, the others go on
             self._skip(way, "failed", reason_of(error))
             return None
-        if is_timed:
-            self._work_done += self._work(way)
-            self._seconds_taken += trial.seconds
         tried = self._tried(way, trial)
         self.notebook.tried.append(tried)
         return tried

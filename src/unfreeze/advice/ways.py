@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,13 @@ from unfreeze.advice_records import WayRecord
 from unfreeze.backbones import model_layers
 from unfreeze.comparison.work import estimate_work
 from unfreeze.layers import Layers
+from unfreeze.metrics import is_better
 from unfreeze.plans import Plan
 from unfreeze.records import FeatureSource, TrainOptions
 from unfreeze.training.inputs import write_plan
 from unfreeze.training.settings import architecture_of, settled
 
-__all__ = ["HEAD_RATES", "HIDDEN", "Tried", "Way", "make_way"]
+__all__ = ["HEAD_RATES", "HIDDEN", "Tried", "Way", "best_out_of_fold", "make_way"]
 
 HEAD_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 HIDDEN = 512  # units
@@ -76,6 +78,20 @@ class Tried:
         return Tried(
             way=self.way, record=msgspec.structs.replace(self.record, **changes), folds=self.folds, val=self.val
         )
+
+
+def best_out_of_fold(tried: Sequence[Tried], metric: str) -> Tried:
+    """Return the way whose metric out of fold is best; of equal ones, and where none has a figure, the first."""
+    best = tried[0]
+    for each in tried[1:]:
+        if is_better(metric, _out_of_fold(each), _out_of_fold(best)):
+            best = each
+    return best
+
+
+def _out_of_fold(tried: Tried) -> float:
+    value = None if tried.record.folds is None else tried.record.folds.value
+    return float("nan") if value is None else value
 
 
 def make_way(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unfreeze.advice_records import AdviceRecord, cheapness, recommended_way
+from unfreeze.advice_records import AdviceRecord, recommended_way, standing_of
 from unfreeze.reporting.wording import count, duration
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def opening(record: AdviceRecord) -> str:
         return "Nothing learns these labels; if you must, take"
     if record.can_tell or record.expected.value is None:
         return "Take"
-    return f"Cannot tell; take {cheapness(recommended_way(record), record.evidence.ways)},"
+    return f"Cannot tell; take {standing_of(recommended_way(record), record.evidence.ways)},"
 
 
 def judging_pictures(record: AdviceRecord) -> str:

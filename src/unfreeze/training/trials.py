@@ -1,4 +1,4 @@
-"""A training that is only tried: real, on the cache, judged on validation, and leaving nothing."""
+"""A training that is only tried, real and judged on validation, and leaves nothing; and what a step of one takes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from unfreeze.backbones import Network
 from unfreeze.cache import ActivationCache
 from unfreeze.evaluation import predict_outputs
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord, TrainOptions
+from unfreeze.training.device import Device
 from unfreeze.training.executing import loop_settings, make_feeder, make_loss
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
@@ -20,7 +23,7 @@ from unfreeze.training.loop import fine_tune
 from unfreeze.training.progress import Progress
 from unfreeze.training.run import prepare
 
-__all__ = ["Trial", "try_plan"]
+__all__ = ["Trial", "seconds_per_picture", "try_plan"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,3 +77,36 @@ def try_plan(
     feed = feeder.final()
     outputs = predict_outputs(feed.model, feed.evaluation(data.split.val), device=setup.device.torch_device)
     return Trial(outputs=outputs, record=setup.network.record, seconds=time.monotonic() - began)
+
+
+def seconds_per_picture(data: StudiedData, options: TrainOptions, *, plan: Plan, progress: Progress) -> float:
+    """Return what one picture takes, forward and backward through all layers, where and as a training computes.
+
+    By one batch of noise; the faster of two, because the first also fills the allocator. What a pass of the frozen
+    network takes would tell less: with few pictures it is mostly loading.
+
+    Args:
+        data: the pictures, of which as many as a batch holds are counted, not read.
+        options: the settings, as `settled` returns them.
+        plan: of a training of all layers, by these options.
+        progress: who is told.
+
+    Raises:
+        UnfreezeError: the network cannot be loaded.
+    """
+    setup, _ = prepare(data, options, plan=plan, cache=None, out=Path(), progress=progress)
+    network = setup.device.place(setup.network).train().requires_grad_(requires_grad=True)
+    n = min(loop_settings(setup).batch_size, len(data.split.train))
+    height, width = network.spec.size
+    noise = setup.device.send(torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(0)))
+    return min(_step_seconds(network, noise, setup.device) for _ in range(2)) / n
+
+
+def _step_seconds(network: Network, images: torch.Tensor, device: Device) -> float:
+    began = time.monotonic()
+    with device.autocast():
+        outputs = network(images)
+    outputs.float().square().mean().backward()
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    return time.monotonic() - began

@@ -8,24 +8,28 @@ from typing import Any
 import pytest
 
 from unfreeze.advice.reasons import _amount, _left_out
-from unfreeze.advice_records import AdviceRecord, WayRecord, cheapness
+from unfreeze.advice_records import AdviceRecord, WayRecord, standing_of
 
 CAN_TELL = "better than at least one other that was tried, beyond 95%"
 
 
-def way(name: str, *, epochs: int = 10, status: Any = "done", work: float = 1.0, why: str | None = None) -> WayRecord:
+def way(
+    name: str, *, epochs: int = 10, status: Any = "done", frozen: bool = False, model: str = "test_resnet",
+    why: str | None = None,
+) -> WayRecord:  # fmt: skip
     return WayRecord(
-        name=name, strategy=name, model="test_resnet", size=32, epochs=epochs, frozen=False, status=status, why=why,
-        work=work,
+        name=name, strategy=name, model=model, size=32, epochs=epochs, frozen=frozen, status=status, why=why
     )  # fmt: skip
 
 
-def test_only_what_no_way_has_less_work_than_is_called_the_cheapest() -> None:
-    head, stage = way("head"), way("stages:1", work=9.0)
-    assert cheapness(head, [head, stage]) == "the cheapest"
-    assert cheapness(stage, [head, stage]) == "the cheapest within one standard error of the best"
-    untried = way("head", status="not tried")
-    assert cheapness(stage, [untried, stage]) == "the cheapest"
+def test_a_recommended_way_is_called_what_it_was_chosen_as() -> None:
+    head, stage = way("head", frozen=True), way("stages:1")
+    assert standing_of(head, [head, stage]) == "the best head on vectors"
+    assert standing_of(stage, [head, stage]) == "the cheapest training within one standard error of the best"
+    of_another = way("head", frozen=True, model="other")
+    assert standing_of(head, [head, of_another]).startswith("the best head of the cheapest network")
+    untried = way("head", frozen=True, model="other", status="not tried")
+    assert standing_of(head, [head, untried]) == "the best head on vectors"
 
 
 def test_can_tell_has_one_meaning() -> None:
