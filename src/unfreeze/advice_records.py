@@ -131,14 +131,15 @@ class AdviceEvidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     probes: tuple[ProbeRecord, ...] = ()
     domain: tuple[DomainRecord, ...] = ()
     ways: tuple[WayRecord, ...] = ()
-    learned: bool | None = None  # whether the best frozen way beats chance; None: not measured
+    learned: bool | None = None  # whether the best way beats chance; None: not measured, or too few pictures to tell
 
 
 class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contents of advice.json.
 
-    `can_tell` says whether the recommended way is better than at least one other that was tried, beyond 95%. It is
-    false where nothing was measured, and where nothing beats chance.
+    `can_tell` says whether the recommended way is better than every way of another kind that was tried, beyond 95%:
+    kinds are networks and strategies; sizes and rates of one way are not. It is false where nothing was measured, where
+    nothing beats chance, and where nothing of another kind was tried.
     """
 
     version: int = FORMAT_VERSION

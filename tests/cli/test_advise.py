@@ -86,9 +86,11 @@ def test_the_verdict_admits_what_cannot_be_told(pets: Path, tmp_path: Path) -> N
         ({"model": "another"}, "the best head of the cheapest network within one standard error of the best, head"),
     ):
         ways = (tried, msgspec.structs.replace(tried, **other))
-        evidence = msgspec.structs.replace(known.evidence, ways=ways)
+        evidence = msgspec.structs.replace(known.evidence, ways=ways, learned=True)
         text = verdict_of(msgspec.structs.replace(known, evidence=evidence))
         assert text.startswith(f"Cannot tell; take {start}")
     assert verdict_of(msgspec.structs.replace(known, can_tell=True)).startswith("Take ")
+    few = msgspec.structs.replace(known, evidence=msgspec.structs.replace(known.evidence, learned=None))
+    assert verdict_of(few).startswith("Too few pictures to tell")
     chance = msgspec.structs.replace(known.evidence, learned=False)
     assert verdict_of(msgspec.structs.replace(known, evidence=chance)).startswith("Nothing learns these labels")

@@ -22,8 +22,8 @@ from unfreeze.cache import ActivationCache
 from unfreeze.errors import InterruptedRunError, UnfreezeError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
 from unfreeze.options import check_options, flag, flag_words, option_problems, seed_of_data
-from unfreeze.records import TrainOptions, write_json, write_text
-from unfreeze.training.directory import environment, next_directory, now, out_problem
+from unfreeze.records import RunRecord, TrainOptions, write_json, write_text
+from unfreeze.training.directory import environment, next_directory, now, out_problem, read_run
 from unfreeze.training.inputs import StudiedData, open_data, study_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.progress import Progress
@@ -35,7 +35,7 @@ DEFAULT_BUDGET = 300.0  # seconds
 # What an advice finds out, and what a user can therefore not tell it.
 FOUND_OUT = ("strategy", "plan", "lr", "solver", "hidden", "features", "views", "augment")
 ADVISED = frozenset({*FOUND_OUT, "model", "size", "epochs", "patience"})  # what the plan file says
-MOST_TRAIN, MOST_VAL = 4000, 1500  # pictures that are looked at; more change no choice, and cost
+MOST_TRAIN, MOST_VAL = 4000, 1500  # pictures that are looked at
 
 
 def advise_data(
@@ -74,6 +74,13 @@ def advise_data(
     first = msgspec.structs.replace(base, model=networks[0])
     data = study_data(path, dataset, base, progress, spec=input_spec(architecture_of(first), size=base.size))
     data.target_scale()  # constant targets are an error
+    runs = {name: run for name in networks if (run := _run_of(name)) is not None}
+    raise_together([
+        f'"{name}" has learned from these pictures, so that heads on its vectors would be judged on what it has seen. '
+        "Leave it out; unfreeze evaluate shows what it reaches on its own test pictures."
+        for name, run in runs.items()
+        if _learned_from(run, path, data)
+    ])  # fmt: skip
     for note in data.notes:
         progress.note(note)
     inquiry = Inquiry(
@@ -86,7 +93,10 @@ def advise_data(
         cache=ActivationCache(base.cache_dir) if base.cache else None,
         deadline=time.monotonic() + budget_seconds,
     )
-    notebook = Notebook()
+    notebook = Notebook(notes=[
+        f'"{name}" was trained on {run.data.path}: if pictures of those are among these, it seems better than it is.'
+        for name, run in runs.items()
+    ])  # fmt: skip
     interrupted = _measured(inquiry, notebook, progress)
     out = out or next_directory(path, "advice")
     conclusion = conclude(inquiry, notebook)
@@ -163,6 +173,16 @@ def _problems_of_models(
         yield from found
 
 
+def _run_of(model: str) -> RunRecord | None:
+    """Return the record of the run that a network is named by; None for a timm network."""
+    return read_run(Path(model)) if (Path(model) / "run.json").is_file() else None
+
+
+def _learned_from(run: RunRecord, path: Path, data: StudiedData) -> bool:
+    """Say whether a run has learned from these pictures: from the same place, or the same contents."""
+    return run.data.fingerprint == data.fingerprint or Path(run.data.path).resolve() == path.resolve()
+
+
 def _looked_at(data: StudiedData, *, seed: int) -> StudiedData:
     """Return the pictures with a split of those that are looked at: none that tests, of many a part."""
     split, generator = data.split, np.random.default_rng(seed)
@@ -196,6 +216,8 @@ def _record(
         if n_looked_at < n:
             kind = "training" if side == "train" else "validation"
             notes.append(f"Of {n} {kind} pictures {n_looked_at} were looked at.")
+            if side == "train":
+                notes.append("More pictures favour what unfreezes: with all of them it may gain more than it did here.")
     way, words = conclusion.way, flag_words(inquiry.base, given=inquiry.given, without=ADVISED)
     return AdviceRecord(
         status="interrupted" if interrupted else "done" if notebook.finished else "stopped",

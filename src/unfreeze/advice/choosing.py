@@ -13,7 +13,7 @@ from unfreeze.comparison.paired import measure, paired_spread
 from unfreeze.comparison.statistics import RowOutputs
 from unfreeze.metrics import HIGHER_IS_BETTER, number_groups, score
 
-__all__ = ["beats_chance", "cheapest_within_noise", "gain_of", "paired_error"]
+__all__ = ["beats_chance", "cheapest_within_noise", "could_beat_chance", "gain_of", "paired_error"]
 
 Array = NDArray[Any]
 
@@ -73,17 +73,41 @@ def cheapest_within_noise(
     return min(near, key=lambda i: rows[i].cost)
 
 
-def beats_chance(metric: str, truth: Array, outputs: Array, *, seed: int = 0) -> bool:
+def beats_chance(
+    metric: str, truth: Array, outputs: Array, groups: Sequence[str] | None = None, *, seed: int = 0
+) -> bool:
     """Say whether outputs tell more of the truth than they would of the same truths in another order.
 
-    A permutation test (Ojala and Garriga 2010) at 1%: it holds for every metric, and for classes of any sizes. Where
-    the metric is not defined, as auroc on one class, nothing is told.
+    A permutation test (Ojala and Garriga 2010) at 1%: it holds for every metric, and for classes of any sizes. The
+    pictures of a group move together, or what is the same for a whole group would count as often as it has pictures.
+    Where the metric is not defined, as auroc on one class, nothing is told.
     """
     generator = np.random.default_rng(seed)
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
     real = sign * score(metric, truth, outputs)
     if not math.isfinite(real):
         return False
-    shuffled = [sign * score(metric, truth[generator.permutation(len(truth))], outputs) for _ in range(N_SHUFFLES)]
+    blocks = _blocks(len(truth), groups)
+    places = np.concatenate(blocks)
+    shuffled = []
+    for _ in range(N_SHUFFLES):
+        moved = np.empty_like(truth)
+        moved[places] = truth[np.concatenate([blocks[i] for i in generator.permutation(len(blocks))])]
+        shuffled.append(sign * score(metric, moved, outputs))
     n_as_good = int(np.sum(np.array(shuffled) >= real))
     return bool((n_as_good + 1) / (N_SHUFFLES + 1) <= CHANCE)
+
+
+def could_beat_chance(metric: str, truth: Array, groups: Sequence[str] | None = None, *, seed: int = 0) -> bool:
+    """Say whether right answers for all of these pictures would beat chance: of very few, any answers could be luck."""
+    by_class = truth.ndim == 1 and np.issubdtype(truth.dtype, np.integer)
+    right = np.eye(int(truth.max()) + 1)[truth] if by_class else truth
+    return beats_chance(metric, truth, right.astype(np.float64), groups, seed=seed)
+
+
+def _blocks(n: int, groups: Sequence[str] | None) -> list[NDArray[np.intp]]:
+    """Return the pictures that move together: those of each group, or each alone."""
+    numbers = number_groups(groups)
+    if numbers is None:
+        return [np.array([i]) for i in range(n)]
+    return [np.flatnonzero(numbers == number) for number in np.unique(numbers)]

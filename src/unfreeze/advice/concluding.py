@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, gain_of
@@ -33,9 +35,11 @@ class Conclusion:
         tried: the way with its figures; None where nothing could be measured.
         frozen: the best way on vectors, which the trainings were compared with; None likewise.
         ways: the records of all ways, with verdicts, those not tried last.
-        learned: whether the best way beats chance; None where nothing was measured.
+        learned: as in `AdviceEvidence`.
         can_tell: as in `AdviceRecord`.
+        rivals: ways of another kind that it cannot be told from, as people name them, the best first.
         expected: what it should come to.
+        first_look: as in `Notebook`.
     """
 
     way: Way
@@ -44,7 +48,9 @@ class Conclusion:
     ways: tuple[WayRecord, ...]
     learned: bool | None
     can_tell: bool
+    rivals: tuple[str, ...]
     expected: Expected
+    first_look: float | None = None
 
 
 def facts_of(inquiry: Inquiry, notebook: Notebook) -> Facts:
@@ -84,7 +90,7 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
         way = inquiry.way("head", strategy="head", model=model, size=inquiry.sizes_of(model)[-1], frozen=True)
         return Conclusion(
             way=way, tried=None, frozen=None, ways=tuple(notebook.skipped), learned=None, can_tell=False,
-            expected=Expected(metric=inquiry.metric),
+            rivals=(), expected=Expected(metric=inquiry.metric), first_look=notebook.first_look,
         )  # fmt: skip
     frozen, learned = best
     val, groups = inquiry.data.split.val, inquiry.groups(inquiry.data.split.val)
@@ -94,14 +100,20 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
     chosen = rows[
         cheapest_within_noise(rows_of(rows, side="val"), inquiry.truth(val), metric=inquiry.metric, groups=groups)
     ]
-    learned = learned or chosen is not frozen
+    learned = True if chosen is not frozen else learned
+    by_folds = _verdicts(inquiry, notebook.frozen, notebook.pool, side="folds")
+    by_val = _verdicts(inquiry, [frozen, *notebook.live], inquiry.data.split.val, side="val")
+    ways = _records(inquiry, notebook, frozen, by_folds, by_val)
+    others = [way for way in _judged_with(chosen, ways, frozen, by_val[0]) if _kind(way) != _kind(chosen.record)]
+    rivals = tuple(f"{way.name} at {way.size} px" for way in others if way.verdict != "worse")
     return Conclusion(
         way=chosen.way,
         tried=chosen,
         frozen=frozen,
-        ways=(*_records(inquiry, notebook, frozen), *notebook.skipped),
+        ways=(*ways, *notebook.skipped),
         learned=learned,
-        can_tell=learned and _can_tell(inquiry, notebook, chosen),
+        can_tell=bool(learned) and bool(others) and not rivals,
+        rivals=rivals,
         expected=_expected(inquiry, notebook, chosen),
     )
 
@@ -109,21 +121,49 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
 def _beats_chance(inquiry: Inquiry, tried: Tried) -> bool:
     assert tried.val is not None, "what was tried was judged"
     truth = inquiry.truth(inquiry.data.split.val)
-    return beats_chance(inquiry.metric, truth, tried.val, seed=seed_of_data(inquiry.base))
+    groups = inquiry.groups(inquiry.data.split.val)
+    return beats_chance(inquiry.metric, truth, tried.val, groups, seed=seed_of_data(inquiry.base))
 
 
-def _records(inquiry: Inquiry, notebook: Notebook, frozen: Tried) -> tuple[WayRecord, ...]:
+def _kind(way: WayRecord) -> tuple[str, str]:
+    """Return what sets ways apart that are worth telling apart: sizes and rates of one way are not."""
+    return way.model, way.strategy
+
+
+def _judged_with(
+    chosen: Tried, ways: Sequence[WayRecord], frozen: Tried, verdict: Verdict | None
+) -> Iterator[WayRecord]:
+    """Yield what was judged on the same pictures as the chosen way, with the verdicts of these.
+
+    Args:
+        chosen: the way that is recommended.
+        ways: all that were tried, with their verdicts.
+        frozen: the best way on vectors.
+        verdict: on it, among trainings.
+    """
+    if chosen is frozen:  # out of fold with those on vectors, and with trainings as the best of these
+        yield from ways
+    else:
+        yield from (way for way in ways if not way.frozen)
+        yield msgspec.structs.replace(frozen.record, verdict=verdict)
+
+
+def _records(
+    inquiry: Inquiry,
+    notebook: Notebook,
+    frozen: Tried,
+    by_folds: Sequence[Verdict | None],
+    by_val: Sequence[Verdict | None],
+) -> tuple[WayRecord, ...]:
     """Return the records of what was tried with verdicts and gains: ways on vectors, then trainings, best first."""
-    by_folds = _verdicts(inquiry, notebook.frozen, notebook.pool, side="folds")
-    live = [frozen, *notebook.live]
-    by_val = _verdicts(inquiry, live, inquiry.data.split.val, side="val")[1:]
     ranked = [each.with_record(verdict=verdict) for each, verdict in zip(notebook.frozen, by_folds, strict=True)]
-    ranked += [each.with_record(verdict=verdict) for each, verdict in zip(notebook.live, by_val, strict=True)]
+    ranked += [each.with_record(verdict=verdict) for each, verdict in zip(notebook.live, by_val[1:], strict=True)]
     sign = -1.0 if HIGHER_IS_BETTER[inquiry.metric] else 1.0
 
     def place(record: WayRecord) -> tuple[bool, float]:
         figure = record.folds or record.val
-        return not record.frozen, sign * (0.0 if figure is None or figure.value is None else figure.value)
+        value = None if figure is None else figure.value
+        return not record.frozen, math.inf if value is None else sign * value
 
     return tuple(sorted((_with_gain(inquiry, each, frozen).record for each in ranked), key=place))
 
@@ -151,21 +191,6 @@ def _verdicts(
     except ConfigError:  # not defined on these pictures
         return [None] * len(tried)
     return [row.verdict for row in found]
-
-
-def _can_tell(inquiry: Inquiry, notebook: Notebook, chosen: Tried) -> bool:
-    """Say whether the choice is better than at least one other way that was tried, beyond 95%; see `AdviceRecord`."""
-    others = [each for each in notebook.tried if each.way is not chosen.way]
-    for other in others:
-        both = chosen.folds is not None and other.folds is not None
-        indices = notebook.pool if both else inquiry.data.split.val
-        one, two = (chosen.folds, other.folds) if both else (chosen.val, other.val)
-        assert one is not None
-        assert two is not None
-        gain, error = gain_of(inquiry.metric, inquiry.truth(indices), one, two, inquiry.groups(indices))
-        if gain > NORMAL * error:
-            return True
-    return False
 
 
 def _expected(inquiry: Inquiry, notebook: Notebook, chosen: Tried) -> Expected:

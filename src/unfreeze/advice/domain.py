@@ -26,8 +26,10 @@ __all__ = ["N_PICTURES", "DomainShift", "domain_shift", "domain_words"]
 
 N_PICTURES = 256
 BATCH = 32
-# Of the mean shift, in stored standard deviations; what real sets give stands in docs/reference/advice.md.
+# Of the mean shift, in stored standard deviations; what real sets give stands in docs/reference/advice.md, for the one
+# network and size that it was measured with. Others have other numbers, and no words.
 NEAR, FAR = 0.23, 0.3
+MEASURED_WITH = "tf_efficientnet_lite0", (224, 224)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +50,15 @@ class DomainShift:
     n_images: int
 
 
-def domain_words(shift: float) -> str:
-    """Say a shift in words.
+def domain_words(shift: float, *, architecture: str, size: tuple[int, int]) -> str | None:
+    """Say a shift in words; None for networks and sizes for which it was not measured what is near.
 
-    >>> domain_words(0.2), domain_words(0.4)
-    ('near', 'far from')
+    >>> domain_words(0.2, architecture="tf_efficientnet_lite0", size=(224, 224))
+    'near'
+    >>> domain_words(0.2, architecture="resnet50", size=(224, 224))
     """
+    if (architecture, size) != MEASURED_WITH:
+        return None
     return "near" if shift < NEAR else "far from" if shift >= FAR else "neither near nor far from"
 
 
@@ -79,6 +84,8 @@ def domain_shift(
     """
     if network.record.weights.kind == "random":
         return "its weights are random, so that it was pretrained on nothing"
+    if network.record.weights.kind == "run":
+        return "its weights are a run's, whose pictures its BatchNorm layers may remember instead"
     layers = {name: module for name, module in network.backbone.named_modules() if _has_statistics(module)}
     if not layers:
         return f"{network.record.architecture} has no BatchNorm layers, which alone keep such statistics"

@@ -106,7 +106,7 @@ def probe_depths(judge: Judge, *, model: str, size: int) -> ProbeRecord:
         size=size,
         depths=tuple(depths),
         best_depth=_best_depth(depths[:-1]),
-        log_me=log_me(features, truth),
+        log_me=_finite(log_me(features, truth)),
         h_score=h_score(features, truth, shrinkage=shrinkage_of(features)) if of_classes else None,
         seconds=vectors.seconds + time.monotonic() - began,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from numpy.typing import NDArray
 
-from unfreeze.advice.choosing import beats_chance, cheapest_within_noise
+from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, could_beat_chance
 from unfreeze.advice.probing import Fold
 from unfreeze.advice.ways import Tried, Way, best_out_of_fold, make_way
 from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
@@ -106,6 +106,7 @@ class Notebook:
         tried: the ways, those on vectors first.
         skipped: the ways that were not tried or failed, with why.
         failed: the networks that could not be measured to the end, with why.
+        first_look: about how many seconds the first pass and its heads need, where the budget ended in it.
         notes: what the user should know.
         finished: whether nothing was left out for want of time, and nothing failed.
     """
@@ -116,6 +117,7 @@ class Notebook:
     tried: list[Tried] = field(default_factory=list)
     skipped: list[WayRecord] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    first_look: float | None = None
     notes: list[str] = field(default_factory=list)
     finished: bool = False
 
@@ -140,11 +142,12 @@ class Notebook:
         return [each for each in self.tried if not each.way.frozen]
 
 
-def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool] | None:
-    """Return the way on vectors to take, and whether the best of them beats chance; None where none was tried.
+def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | None] | None:
+    """Return the way on vectors to take, and whether it beats chance; None where none was tried.
 
     Of each network the best out of fold, whose cost is a pass of seconds; of several networks, which users will run
-    for years, the cheapest within one standard error. Where not even that beats chance, the cheapest of all ways.
+    for years, the cheapest within one standard error. Where not even that beats chance, the cheapest of all ways; so
+    too where the pictures are so few that no answers would, and then it is not known whether it does: None.
     """
     frozen = notebook.frozen
     if not frozen:
@@ -157,9 +160,11 @@ def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool] | No
     rows = rows_of(finalists, side="folds")
     best = finalists[cheapest_within_noise(rows, truth, metric=inquiry.metric, groups=groups)]
     assert best.folds is not None
-    if beats_chance(inquiry.metric, truth, best.folds, seed=seed_of_data(inquiry.base)):
+    seed = seed_of_data(inquiry.base)
+    if beats_chance(inquiry.metric, truth, best.folds, groups, seed=seed):
         return best, True
-    return min(frozen, key=lambda each: each.record.work), False
+    could = could_beat_chance(inquiry.metric, truth, groups, seed=seed)
+    return min(frozen, key=lambda each: each.record.work), False if could else None
 
 
 def rows_of(tried: Sequence[Tried], *, side: Literal["folds", "val"]) -> list[RowOutputs]:
@@ -175,13 +180,18 @@ class Quiet(Silent):
 
     Args:
         progress: who is told.
+
+    Attributes:
+        share: of its pictures that a pass is through, 0 before it tells.
     """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self.share = 0.0
 
     def prefix(self, n: int, total: int) -> None:
         """Hand on a count."""
+        self.share = n / max(total, 1)
         self._progress.prefix(n, total)
 
     def step(self, info: StepInfo) -> None:

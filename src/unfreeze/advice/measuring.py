@@ -5,6 +5,9 @@ What is known at any moment stands in the notebook, so that a budget's end or an
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 
 from unfreeze.advice.domain import domain_shift, domain_words
@@ -12,7 +15,7 @@ from unfreeze.advice.frozen_ways import Judge, probe_depths, try_frozen_ways
 from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet, best_frozen
 from unfreeze.advice.probing import folds_of
 from unfreeze.advice.trainings import try_trainings
-from unfreeze.advice.ways import HEAD_RATES
+from unfreeze.advice.ways import HEAD_RATES, Way
 from unfreeze.advice_records import DomainRecord
 from unfreeze.errors import FailedError, InterruptedRunError, UnfreezeError, raise_together, reason_of
 from unfreeze.options import seed_of_data
@@ -21,6 +24,8 @@ from unfreeze.training.progress import Progress
 from unfreeze.training.vectors import DepthVectors, read_depths
 
 __all__ = ["measure"]
+
+HEADS_TOO = 2  # times what a pass takes, for the heads on its vectors too: a guess for a message
 
 
 def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress: Progress) -> None:
@@ -31,7 +36,12 @@ def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress
         UnfreezeError: not one network could be measured.
     """
     notebook.folds = folds_of(inquiry.data, seed=seed_of_data(inquiry.base))
-    complete = _measure_frozen(inquiry, notebook, interrupt, progress)
+    try:
+        complete = _measure_frozen(inquiry, notebook, interrupt, progress)
+    except InterruptedRunError:
+        if notebook.tried:
+            notebook.note("What unfreezes was not tried: the end came before its turn.")
+        raise
     best = best_frozen(inquiry, notebook)
     if best is not None:
         complete = try_trainings(inquiry, notebook, best[0], interrupt=interrupt, progress=progress) and complete
@@ -88,21 +98,37 @@ def _measure_size(
             raise InterruptedRunError("An end was asked for.")
 
     joined = inquiry.way("head2toe", strategy="head2toe", model=model, size=size, frozen=True)
-    vectors = read_depths(
-        inquiry.data, joined.options, plan=joined.plan, cache=inquiry.cache, progress=Quiet(progress), check=check
-    )
+    vectors = _read(inquiry, notebook, joined, check=check, progress=progress)
     judge = Judge(vectors, notebook.folds, metric=inquiry.metric, seed=seed_of_data(inquiry.base), check=check)
     ways = []
     for name, changes in _heads():
         try:
-            ways.append(inquiry.way(name, strategy="head", model=model, size=size, frozen=True, **changes))
+            way = inquiry.way(name, strategy="head", model=model, size=size, frozen=True, **changes)
         except UnfreezeError as error:  # the user's settings do not allow it
             notebook.note(f"{name} was left out: {error}")
+            continue
+        if way.options.hidden is None:  # a run's head with a hidden layer goes on as such, and is not linear
+            ways.append(way)
     # Of equal figures and costs the first is taken: the plainest.
     notebook.tried += try_frozen_ways(judge, [*ways, joined], work=inquiry.work)
     notebook.probes.append(probe_depths(judge, model=model, size=size))
     if model not in {record.model for record in notebook.domain}:
         notebook.domain.append(_domain(inquiry, vectors, model, judge))
+
+
+def _read(
+    inquiry: Inquiry, notebook: Notebook, joined: Way, *, check: Callable[[], None], progress: Progress
+) -> DepthVectors:
+    """Read the vectors of a way on all depths; where the budget ends in the first pass, note what that needs."""
+    began, quiet = time.monotonic(), Quiet(progress)
+    try:
+        return read_depths(
+            inquiry.data, joined.options, plan=joined.plan, cache=inquiry.cache, progress=quiet, check=check
+        )
+    except InterruptedRunError:
+        if not notebook.tried and quiet.share:
+            notebook.first_look = HEADS_TOO * (time.monotonic() - began) / quiet.share
+        raise
 
 
 def _domain(inquiry: Inquiry, vectors: DepthVectors, model: str, judge: Judge) -> DomainRecord:
@@ -114,13 +140,14 @@ def _domain(inquiry: Inquiry, vectors: DepthVectors, model: str, judge: Judge) -
     )
     if isinstance(found, str):
         return DomainRecord(model=model, reason=found)
+    record = vectors.setup.network.record
     return DomainRecord(
         model=model,
         shift=found.shift,
         variance_ratio=found.variance_ratio,
         stages=found.stages,
         n_images=found.n_images,
-        words=domain_words(found.shift),
+        words=domain_words(found.shift, architecture=record.architecture, size=record.size),
     )
 
 

@@ -1,8 +1,9 @@
 """Heads tried on vectors: linear by L-BFGS, linear by AdamW at several rates, nearest neighbours; folds judge.
 
 A probe at every depth is Yosinski et al. 2014's curve on the user's own pictures: where it peaks is how far up the
-pretrained features serve this task. In each fold the best strength or epoch is chosen on the held-out pictures, as a
-training chooses it on validation, so that all figures are a little too good, and alike.
+pretrained features serve this task. What a fold's held-out pictures judge was not chosen by them: the strength of the
+penalty is the one that does best on the other folds, and AdamW's heads are those of the last epoch. Where the split is
+the only fold, validation chooses and judges, as it does for a training.
 """
 
 from __future__ import annotations
@@ -52,24 +53,23 @@ class Fold(NamedTuple):
 
 
 def folds_of(data: StudiedData, *, seed: int) -> tuple[Fold, ...]:
-    """Return the folds of all pictures that train or validate; the split itself where validation is large enough.
+    """Return five folds of all pictures that train or validate; the split itself where validation is large enough.
 
-    Each class has as many pictures as there are folds, or the split is the only fold.
+    So it is where a class has a single picture, or pictures form fewer groups than folds. A class with fewer pictures
+    than folds is held out in some of them only.
     """
     split, dataset = data.split, data.dataset
     alone = (Fold(split.train, split.val),)
     if len(split.val) >= ENOUGH_TO_JUDGE:
         return alone
     pool = tuple(sorted((*split.train, *split.val)))
-    n_folds = N_FOLDS
     if dataset.task == "classification":
         counts = np.bincount(dataset.targets[list(pool)], minlength=len(dataset.outputs))
-        n_folds = min(n_folds, int(counts.min()))
-    if n_folds < 2:  # noqa: PLR2004 - a division
-        return alone
+        if counts.min() == 1:  # while it is held out, nothing would train on its class
+            return alone
     try:
         folds = divide_folds(
-            dataset, n_folds=n_folds, among=pool, clusters=near_duplicates(data.fingerprints), seed=seed
+            dataset, n_folds=N_FOLDS, among=pool, clusters=near_duplicates(data.fingerprints), seed=seed
         )
     except DataError:  # fewer groups than folds
         return alone
@@ -89,13 +89,15 @@ def linear_probe(
 ) -> Floats:
     """Fit a linear head by L-BFGS to each fold's training pictures; return raw outputs for the held-out ones.
 
+    Those of the strength that does best on the pictures that the other folds hold out, or, of a single fold, its own.
+
     Args:
         rows: float32 (n, d) vectors of all pictures.
         targets: of all pictures.
         folds: which train and which are held out.
         record: of the network that the vectors are of.
         loss: the mean loss of outputs and targets.
-        metric: what chooses the strength of the penalty, on the held-out pictures.
+        metric: what chooses the strength of the penalty.
         n_strengths: how many are tried, from strong to weak.
         check: called before each evaluation; it may raise, to interrupt.
 
@@ -103,22 +105,18 @@ def linear_probe(
         (n, n_outputs), nan for pictures that no fold holds out.
     """
     n_outputs = len(record.outputs)
-    found = _nothing(len(rows), n_outputs)
+    by_strength = {l2: _nothing(len(rows), n_outputs) for l2 in l2_strengths(n_strengths)}
     for fold in folds:
         vectors = standardise(rows[list(fold.train)].clone())
         wanted, held = torch.from_numpy(targets[list(fold.train)]), rows[list(fold.held)]
         width = vectors.rows.shape[1]
         linear = Linear(torch.zeros(n_outputs, width).double(), torch.zeros(n_outputs).double())
-        best: Best | None = None
-        for number, l2 in enumerate(l2_strengths(n_strengths)):
+        for l2, outputs in by_strength.items():
             with one_thread():
                 linear = fit_linear(vectors, wanted, loss, l2=l2, start=linear, check=check)
             folded = vectors.fold(linear)
-            outputs = (held @ folded.weight.float().T + folded.bias.float()).float()
-            now = _judged(number, outputs, targets[list(fold.held)], record, metric)
-            if improves(metric, now, best):
-                best, found[list(fold.held)] = now, outputs.numpy()
-    return found
+            outputs[list(fold.held)] = (held @ folded.weight.float().T + folded.bias.float()).numpy()
+    return _chosen(list(by_strength.values()), targets, folds, record=record, metric=metric)
 
 
 def rate_probe(
@@ -135,6 +133,8 @@ def rate_probe(
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Floats, ...]:
     """Train a linear head on each fold at several rates at once, as `head` does; return raw outputs for each rate.
+
+    Those after the last epoch, or, of a single fold, after the one that does best on what it holds out.
 
     Args:
         rows: float32 (n, d) vectors of all pictures.
@@ -163,7 +163,8 @@ def rate_probe(
     for fold in folds:
         heads = train_heads(
             starts, vectors, settings=replace(settings, train=fold.train, val=fold.held, sampling=None),
-            record=record, loss=loss, epochs=phase.epochs, schedule=phase.schedule, warmup=phase.warmup, check=check,
+            record=record, loss=loss, epochs=phase.epochs, schedule=phase.schedule, warmup=phase.warmup,
+            keep="best" if len(folds) == 1 else "last", check=check,
         )  # fmt: skip
         held = rows[list(fold.held)]
         for outputs, head in zip(found, heads, strict=True):
@@ -206,6 +207,17 @@ def _nothing(n: int, n_outputs: int) -> Floats:
     return np.full((n, n_outputs), np.nan, dtype=np.float32)
 
 
-def _judged(number: int, outputs: Tensor, truth: Array, record: ModelRecord, metric: str) -> Best:
-    validation = judge(outputs, truth, record, metric=metric)
-    return Best(epoch=number, value=validation.metrics[metric], val_loss=validation.loss)
+def _chosen(
+    candidates: Sequence[Floats], targets: Array, folds: Sequence[Fold], *, record: ModelRecord, metric: str
+) -> Floats:
+    """Return for each fold's held-out pictures the outputs of the candidate that does best on those of the others."""
+    found = np.full_like(candidates[0], np.nan)
+    for fold in folds:
+        judging = [index for other in folds if other is not fold for index in other.held] or list(fold.held)
+        best: Best | None = None
+        for number, outputs in enumerate(candidates):
+            validation = judge(torch.from_numpy(outputs[judging]), targets[judging], record, metric=metric)
+            now = Best(epoch=number, value=validation.metrics[metric], val_loss=validation.loss)
+            if improves(metric, now, best):
+                best, found[list(fold.held)] = now, outputs[list(fold.held)]
+    return found

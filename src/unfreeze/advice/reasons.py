@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from unfreeze.advice.concluding import Conclusion
@@ -27,6 +28,7 @@ KORNBLITH = 'Kornblith et al. 2019, "Do better ImageNet models transfer better?"
 BONETT = 'Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions"'
 
 IMBALANCED = 5  # times
+MOST_RIVALS = 4  # that are named
 Evidence = dict[str, float | int | str | None]
 
 
@@ -52,15 +54,24 @@ def reasons_for(
 def _choice(conclusion: Conclusion, metric: str) -> Reason:
     name, expected = conclusion.way.name, conclusion.expected
     if conclusion.tried is None:
+        needed = conclusion.first_look
+        enough = "the default is 5m" if needed is None else f"the first look needs about {math.ceil(needed)}s"
         return Reason(
             text="Nothing could be measured within the budget. This is what train does untold, a cheap way that "
-            "usually works, and no finding about these pictures: give a larger --budget.",
+            f"usually works, and no finding about these pictures: give a larger --budget; {enough}.",
             evidence={},
             reference=KORNBLITH,
         )
     evidence: Evidence = {
         metric: expected.value, "low": expected.low, "high": expected.high, "n_images": expected.n_images
     }  # fmt: skip
+    if conclusion.learned is None:
+        return Reason(
+            text=f"{expected.n_images} pictures judge, so few that even right answers for all of them could be luck: "
+            f"nothing can be told, and the cheapest way is taken: {name}. Collect more pictures.",
+            evidence=evidence,
+            reference=OJALA,
+        )
     if not conclusion.learned:
         return Reason(
             text="Nothing that was tried predicts these labels better than chance does, so no way can be told from "
@@ -69,11 +80,13 @@ def _choice(conclusion: Conclusion, metric: str) -> Reason:
             reference=OJALA,
         )
     standing = standing_of(conclusion.tried.record, conclusion.ways)
-    if not conclusion.can_tell:
+    if conclusion.rivals:
         text = (
-            f"These pictures cannot tell: {name} is {standing}, but it is not "
-            "better than at least one other way that was tried, beyond 95%. Take it as a beginning, not as a finding."
+            f"{name} is {standing}, but beyond 95% these pictures cannot tell it from {_listed(conclusion.rivals)}. "
+            "Take it as a beginning, not as a finding."
         )
+    elif not conclusion.can_tell:
+        text = f"{name} is {standing}, and nothing of another kind was tried. Take it as a beginning, not as a finding."
     elif not conclusion.tried.record.frozen:
         text = f"{name} is {standing}, and no head on vectors is as good."
     elif any(way.status == "done" and not way.frozen for way in conclusion.ways):
@@ -81,6 +94,13 @@ def _choice(conclusion: Conclusion, metric: str) -> Reason:
     else:
         text = f"{name} is {standing}."
     return Reason(text=text, evidence=evidence, reference=BREIMAN)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = names[:MOST_RIVALS]
+    if more := len(names) - len(shown):
+        return f"{', '.join(shown)} and {more} more"
+    return " or ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 def _data(facts: Facts, inquiry: Inquiry) -> Reason:
@@ -201,10 +221,18 @@ def _domain(domain: DomainRecord) -> Reason:
     if domain.shift is None or domain.variance_ratio is None:
         text = f"How like the pretraining pictures of {domain.model} these are is not known: {domain.reason}."
         return Reason(text=text, evidence={})
+    measured = (
+        f"at the BatchNorm layers of {domain.model} a channel's mean lies {domain.shift:.2f} stored standard "
+        f"deviations from the stored mean, and its variance is {domain.variance_ratio:.2f} times the stored one"
+    )
+    text = (
+        f"How far these are from its pretraining pictures: {measured}. What is near was not measured for this network "
+        "and size."
+        if domain.words is None
+        else f"These pictures are {domain.words} the pretraining pictures: {measured}."
+    )
     return Reason(
-        text=f"To {domain.model} these pictures are {domain.words} its pretraining pictures: at its BatchNorm "
-        f"layers a channel's mean lies {domain.shift:.2f} stored standard deviations from the stored mean, and its "
-        f"variance is {domain.variance_ratio:.2f} times the stored one.",
+        text=f"{text} A small shift is no proof that the features suit, which the curve by depth tells.",
         evidence={"shift": domain.shift, "variance_ratio": domain.variance_ratio, **domain.stages},
         reference=LI,
     )
@@ -217,9 +245,15 @@ def _models(notebook: Notebook, metric: str) -> Reason:
         if held is None or _better(metric, probe.depths[-1].linear, held.depths[-1].linear):
             best[probe.model] = probe
     sign = -1.0 if HIGHER_IS_BETTER[metric] else 1.0
-    ranked = sorted(best.values(), key=lambda probe: sign * (_known(probe.depths[-1].linear) or 0.0))
+
+    def place(probe: ProbeRecord) -> float:
+        value = _known(probe.depths[-1].linear)
+        return math.inf if value is None else sign * value
+
+    ranked = sorted(best.values(), key=place)
     listed = "; ".join(
-        f"{probe.model} {_value(probe.depths[-1].linear)} at {probe.size} px (LogME {probe.log_me:.3f})"
+        f"{probe.model} {_value(probe.depths[-1].linear)} at {probe.size} px"
+        + ("" if probe.log_me is None else f" (LogME {probe.log_me:.3f})")
         for probe in ranked
     )
     return Reason(

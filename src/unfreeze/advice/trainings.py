@@ -4,7 +4,7 @@ A part of the epochs would not tell: heads on vectors are fitted to their end, a
 behind them whatever it could reach. And with three or four ways to try, a first round of short trainings costs as much
 as it saves. What is saved instead is time for training all layers, which a stage that gains nothing says little about:
 a stage is tried first only if that still fits afterwards; it is trained at a smaller size, or for fewer epochs, where
-not all fits.
+not all fits. With time left all layers are trained at one rate too.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from unfreeze.training.trials import Trial, seconds_per_picture, try_plan
 
 __all__ = ["try_trainings"]
 
+FIRST_STAGE = "stages:1"
 LOADING_SECONDS = 3.0
 MARGIN = 0.9  # of the time left may be planned for: a training that the deadline ends is lost
-ALL_LAYERS = "layerwise"
+ALL_LAYERS, AT_ONE_RATE = "layerwise", "full"
 
 
 def try_trainings(
@@ -50,23 +51,36 @@ def try_trainings(
         InterruptedRunError: an end was asked for.
     """
     trials = _Trials(inquiry, notebook, best, interrupt=interrupt, progress=progress)
+    try:
+        _try_all(trials, best)
+    except InterruptedRunError:
+        trials.skip_the_rest((FIRST_STAGE, ALL_LAYERS))
+        raise
+    return trials.complete
+
+
+def _try_all(trials: _Trials, best: Tried) -> None:
+    """Try a hidden layer, then stages and all layers as there is time; see the head of this file."""
+    inquiry = trials.inquiry
     hidden = trials.way(
         f"head, {HIDDEN} hidden units", strategy="head", hidden=HIDDEN, features=best.way.options.features
     )
     if hidden is not None and inquiry.seconds_left > 0:
         trials.run(hidden)
-    sizes = _sizes(notebook, best)
+    sizes = _sizes(trials.notebook, best)
     least = trials.way(ALL_LAYERS, size=sizes[-1])
     if least is not None and inquiry.seconds_left > 0:
         trials.time_step(least)
     kept = 0.0 if least is None else trials.seconds_of(least)
     depths: Sequence[str] = [f"stages:{depth}" for depth in range(1, len(best.way.plan.layers.stages) - 1)]
     before, depths = _unfreeze(trials, best, depths, kept=kept)
-    _train_all_layers(trials, sizes)
+    size = _train_all_layers(trials, sizes)
     _, depths = _unfreeze(trials, before, depths, kept=0.0)
     for name in depths[:1]:
         trials.skip_for_time(trials.way(name, size=best.way.size))
-    return trials.complete
+    at_one_rate = None if size is None else trials.way(AT_ONE_RATE, size=size)
+    if at_one_rate is not None and trials.has_time_for(at_one_rate):
+        trials.run(at_one_rate)
 
 
 def _sizes(notebook: Notebook, best: Tried) -> list[int]:
@@ -98,18 +112,20 @@ def _unfreeze(trials: _Trials, before: Tried, depths: Sequence[str], *, kept: fl
     return before, ()
 
 
-def _train_all_layers(trials: _Trials, sizes: Sequence[int]) -> None:
-    """Train all layers at the largest size at which there is time for all epochs; else for fewer at the smallest."""
+def _train_all_layers(trials: _Trials, sizes: Sequence[int]) -> int | None:
+    """Train all layers at the largest size at which there is time for all epochs; else for fewer at the smallest.
+
+    Return the size at which they were trained; None if they were not.
+    """
     ways = [way for size in sizes if (way := trials.way(ALL_LAYERS, size=size)) is not None]
     if not ways:
-        return
+        return None
     fitting = next((way for way in ways if trials.has_time_for(way)), None)
     if fitting is not ways[0]:
         trials.skip_for_time(ways[0])
     if fitting is None:
         fitting = trials.shortened(ways[-1])
-    if fitting is not None:
-        trials.run(fitting)
+    return None if fitting is None or trials.run(fitting) is None else fitting.size
 
 
 def _gains(inquiry: Inquiry, now: Tried, before: Tried) -> bool:
@@ -195,6 +211,14 @@ class _Trials:
         """Note that there was no time for a training."""
         if way is not None:
             self._skip(way, "not tried", _want_of_time(self.seconds_of(way), self.inquiry.seconds_left))
+
+    def skip_the_rest(self, names: Sequence[str]) -> None:
+        """Note of an end that came early which ways it kept from being tried."""
+        known = {record.strategy for record in (*(each.record for each in self.notebook.live), *self.notebook.skipped)}
+        why = "the budget had ended" if self.inquiry.seconds_left <= 0 else "an interrupt came first"
+        for name in names:
+            if name not in known and (way := self.way(name)) is not None:
+                self._skip(way, "not tried", why)
 
     def run(self, way: Way) -> Tried | None:
         """Train; None where it failed. What it came to is in the notebook."""

@@ -30,12 +30,17 @@ def log_me(features: NDArray[Any], targets: NDArray[Any]) -> float:
     Args:
         features: (n, d) of n pictures, finite.
         targets: (n,) class numbers (each class against the others), (n, k) zeros and ones, or (n, k) values, which are
-            standardised first, so that their unit does not matter.
+            standardised first, so that their unit does not matter. Columns that do not vary are left out.
+
+    Returns:
+        nan where no target varies.
     """
     rows = np.asarray(features, dtype=np.float64)
     left, singular, _ = np.linalg.svd(rows, full_matrices=False)
-    columns = _as_columns(targets)
-    return float(np.mean([_evidence(left, singular, y, n_features=rows.shape[1]) for y in columns.T]))
+    columns = [y for y in _as_columns(targets).T if np.ptp(y) > 0]
+    if not columns:
+        return float("nan")
+    return float(np.mean([_evidence(left, singular, y, n_features=rows.shape[1]) for y in columns]))
 
 
 def h_score(features: NDArray[Any], classes: NDArray[Any], *, shrinkage: float = 0.0) -> float:

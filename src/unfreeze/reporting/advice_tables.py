@@ -119,7 +119,9 @@ def _network(record: AdviceRecord, probe: ProbeRecord, rank: str) -> NetworkRow:
     metric = record.metric
     features, joined = _of_depth(probe, "features"), probe.depths[-1].linear
     domain = next((each for each in record.evidence.domain if each.model == probe.model), None)
-    likeness = "not known" if domain is None or domain.words is None else f"{domain.words} ({domain.shift:.2f})"
+    likeness = "not known"
+    if domain is not None and domain.shift is not None:
+        likeness = f"{domain.shift:.2f}" if domain.words is None else f"{domain.words} ({domain.shift:.2f})"
     return NetworkRow(
         rank=rank,
         model=probe.model,

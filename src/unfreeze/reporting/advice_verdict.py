@@ -19,6 +19,8 @@ def opening(record: AdviceRecord) -> str:
         return "Nothing learns these labels; if you must, take"
     if record.can_tell or record.expected.value is None:
         return "Take"
+    if record.evidence.learned is None:
+        return "Too few pictures to tell; if you must, take"
     return f"Cannot tell; take {standing_of(recommended_way(record), record.evidence.ways)},"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -57,12 +58,12 @@ class HeadEpoch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedHead:
-    """A head as its best epoch on validation left it.
+    """A head as its best epoch on validation left it, or its last one.
 
     Attributes:
         weight: float32 (k, d).
         bias: float32 (k,).
-        best: that epoch.
+        best: the best epoch.
         epochs: all epochs.
         diverged: the epoch in which its loss stopped being finite; None if it never did.
     """
@@ -97,6 +98,7 @@ def train_heads(
     epochs: int,
     schedule: Schedule = "one-cycle",
     warmup: float = 0.0,
+    keep: Literal["best", "last"] = "best",
     check: Callable[[], None] = lambda: None,
 ) -> tuple[TrainedHead, ...]:
     """Train linear heads with AdamW, each as a training of its own would with these settings.
@@ -110,6 +112,7 @@ def train_heads(
         epochs: passes over the training pictures.
         schedule: how rates run over all epochs.
         warmup: see `rate_share`.
+        keep: the weights of which epoch: the best on validation, or the last.
         check: called once a step; it may raise, to interrupt.
 
     Returns:
@@ -120,7 +123,7 @@ def train_heads(
     val = torch.as_tensor(np.asarray(settings.val))
     held_out, held_out_truth = vectors.rows[val], np.asarray(vectors.targets)[val.numpy()]
     n_steps = epochs * settings.steps_per_epoch
-    found = [_Course() for _ in starts]
+    found = [_Course(keep) for _ in starts]
     step = 0
     with one_thread():
         for epoch in range(epochs):
@@ -190,16 +193,17 @@ class _Stack:
 
 
 class _Course:
-    """The epochs of one head, and its weights after the best of them."""
+    """The epochs of one head, and its weights after the best or the last of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Literal["best", "last"]) -> None:
+        self._keep = keep
         self._epochs: list[HeadEpoch] = []
         self._best: Best | None = None
         self._weights: tuple[Tensor, Tensor] | None = None
         self._diverged: int | None = None
 
     def add(self, loss: float, validation: Validation, stack: _Stack, number: int, *, metric: str) -> None:
-        """Note an epoch, and keep the head if it is the best so far."""
+        """Note an epoch, and keep the head if it is the one to keep so far."""
         index = len(self._epochs)
         if self._diverged is None and not math.isfinite(loss):
             self._diverged = index
@@ -207,12 +211,14 @@ class _Course:
         best = improves(metric, now, self._best)
         self._epochs.append(HeadEpoch(loss=loss, validation=validation, best=best))
         if best:
-            self._best, self._weights = now, (stack.weight[number].clone(), stack.bias[number].clone())
+            self._best = now
+        if best or self._keep == "last":
+            self._weights = stack.weight[number].clone(), stack.bias[number].clone()
 
     def result(self) -> TrainedHead:
-        """Return the head of the best epoch."""
+        """Return the head of the epoch to keep."""
         assert self._best is not None, "a training has at least one epoch"
-        assert self._weights is not None, "the best epoch was kept"
+        assert self._weights is not None, "an epoch was kept"
         weight, bias = self._weights
         return TrainedHead(
             weight=weight, bias=bias, best=self._best, epochs=tuple(self._epochs), diverged=self._diverged

@@ -35,7 +35,6 @@ class DepthVectors:
         rows: float32 (n, d), a row for each picture of the data set, in its order; zeros for test pictures.
         columns: by depth, which columns are its; see `depth_columns`.
         seconds: for loading and for the pass.
-        computed: the share of pictures that were not in the cache.
     """
 
     setup: Setup
@@ -43,7 +42,6 @@ class DepthVectors:
     rows: Tensor
     columns: dict[str, slice]
     seconds: float
-    computed: float
 
     def at(self, depth: str | None) -> Tensor:
         """Return the columns of one depth, of all for None."""
@@ -89,12 +87,10 @@ def read_depths(
     found, _ = read_vectors(feed.model, layer, feed.evaluation(order), len(order), device=setup.device, check=check)
     rows = torch.zeros(len(data.dataset), layer.in_features)
     rows[torch.as_tensor(order)] = found.cpu()
-    hits = feeder.use.hit_ratio
     return DepthVectors(
         setup=setup,
         loss=make_loss(setup),
         rows=rows,
         columns=columns,
         seconds=time.monotonic() - began,
-        computed=1.0 if hits is None else 1.0 - hits,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +142,45 @@ def test_a_budget_too_small_for_anything_says_so_and_takes_the_plain_way(image_f
     assert (record.status, record.strategy) == ("stopped", "head")
     assert record.expected.value is None
     assert "Nothing could be measured within the budget" in record.reasons[0].text
+    assert "the default is 5m" in record.reasons[0].text
+
+
+class SlowPass(Silent):
+    """Takes as long as the whole budget over the first pictures of a pass."""
+
+    def prefix(self, n: int, total: int) -> None:
+        if n < total:
+            time.sleep(2.0)
+
+
+def test_a_budget_that_ends_in_the_first_pass_says_what_it_needs(image_folder: Path, tmp_path: Path) -> None:
+    options = {"batch_size": 4, "budget": 2, "engine": "eager", "cache": False}
+    record = advised(image_folder, tmp_path / "a", progress=SlowPass(), **options).record
+    said = re.search(r"the first look needs about (\d+)s", record.reasons[0].text)
+    assert said is not None
+    assert int(said[1]) > 2
+
+
+@pytest.mark.slow
+def test_a_run_that_has_learned_these_pictures_is_refused(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, strategy="head", out=tmp_path / "run", **TINY)
+    options = {name: value for name, value in TINY.items() if name not in {"model", "pretrained", "size"}}
+    with pytest.raises(ConfigError, match="has learned from these pictures"):
+        uf.advise(image_folder, models=[str(run.path)], budget=5, out=tmp_path / "a", **options)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.slow
+def test_a_run_on_other_pictures_is_measured_by_linear_heads_and_noted(
+    make_image_folder: Callable[..., Path], image_folder: Path, tmp_path: Path
+) -> None:
+    run = uf.train(image_folder, strategy="head", hidden=8, out=tmp_path / "run", **TINY)
+    options = {name: value for name, value in TINY.items() if name not in {"model", "pretrained", "size"}}
+    other = make_image_folder(per_class=(30, 30))
+    record = uf.advise(other, models=[str(run.path)], budget=30, out=tmp_path / "a", **options).record
+    assert any("was trained on" in note for note in record.notes)
+    frozen = {way.name for way in record.evidence.ways if way.frozen}
+    assert frozen == {"head, L-BFGS", "head2toe"}, "rates would go on with the run's hidden layer"
 
 
 class Interrupting(Silent):
@@ -268,10 +309,14 @@ def test_everything_wrong_is_said_at_once(image_folder: Path, tmp_path: Path) ->
 def test_no_test_picture_is_looked_at(image_folder: Path, tmp_path: Path) -> None:
     class Counting(Silent):
         def __init__(self) -> None:
-            self.largest = 0
+            self.looked_at = 0
+
+        def stage(self, text: str) -> None:
+            self.in_pass = text.startswith("Looking")
 
         def prefix(self, n: int, total: int) -> None:
-            self.largest = max(self.largest, n, total)
+            if self.in_pass:
+                self.looked_at = max(self.looked_at, n, total)
 
     watched = Counting()
     out = advise_data(
@@ -279,7 +324,7 @@ def test_no_test_picture_is_looked_at(image_folder: Path, tmp_path: Path) -> Non
         out=tmp_path / "a", progress=watched,
     )  # fmt: skip
     counts = uf.Advice(out).record.data.split_counts
-    assert watched.largest <= counts["train"] * TINY["epochs"] + counts["val"]
+    assert watched.looked_at == counts["train"] + counts["val"], "in the one pass at every depth"
     assert counts["test"] > 0
 
 

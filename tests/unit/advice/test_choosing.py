@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, gain_of, paired_error
+from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, could_beat_chance, gain_of, paired_error
 from unfreeze.comparison.statistics import RowOutputs
 
 TRUTH = np.tile([0, 1], 100)
@@ -85,3 +85,28 @@ def test_groups_that_decide_alike_could_be_parted_by_a_whole_group() -> None:
     groups = [str(i // 10) for i in range(200)]
     alike = answers(20)
     assert paired_error("accuracy", TRUTH, alike, alike, groups) == pytest.approx(np.sqrt(2) * 10 / 200)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_luck_with_a_few_groups_does_not_beat_chance(seed: int) -> None:
+    groups = [str(i // 20) for i in range(200)]
+    of_groups = np.array([0, 1] * 5)
+    guesses = of_groups.copy()
+    guesses[np.random.default_rng(seed).choice(10, 3, replace=False)] ^= 1  # 7 of 10 groups, 140 of 200 pictures
+    truth, outputs = np.repeat(of_groups, 20), np.eye(2)[np.repeat(guesses, 20)]
+    assert beats_chance("accuracy", truth, outputs), "as if the pictures were independent"
+    assert not beats_chance("accuracy", truth, outputs, groups)
+
+
+def test_groups_of_different_sizes_can_beat_chance() -> None:
+    groups = [str(i) for i in range(60) for _ in range(1 + i % 4)]
+    truth = np.array([int(name) % 2 for name in groups])
+    assert beats_chance("accuracy", truth, np.eye(2)[truth], groups)
+
+
+def test_of_very_few_pictures_even_right_answers_could_be_luck() -> None:
+    assert not could_beat_chance("balanced_accuracy", np.array([0, 0, 0, 1, 1, 1]))
+    assert could_beat_chance("balanced_accuracy", TRUTH)
+    assert not could_beat_chance("accuracy", TRUTH, [str(i // 50) for i in range(200)])
+    assert could_beat_chance("mae", np.linspace(0, 1, 30)[:, None])
+    assert could_beat_chance("map", np.eye(3)[np.arange(30) % 3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,6 @@ from unfreeze.data import Dataset, batches, open_dataset
 
 
 def network_of(name: str = "test_resnet", *, known: bool = True) -> Network:
-    import msgspec
-
     network = load_network(name, task="classification", outputs=("a", "b"), size=32, pretrained=False)
     weights = msgspec.structs.replace(network.record.weights, kind="file")  # as if it had been pretrained
     if known:
@@ -75,4 +74,16 @@ def test_measuring_leaves_the_network_as_it_was(image_folder: Path) -> None:
 
 
 def test_words_grow_with_the_shift() -> None:
-    assert len({domain_words(shift) for shift in np.linspace(0, 1, 101)}) == 3
+    said = [domain_words(s, architecture="tf_efficientnet_lite0", size=(224, 224)) for s in np.linspace(0, 1, 101)]
+    assert list(dict.fromkeys(said)) == ["near", "neither near nor far from", "far from"]
+    assert domain_words(0.2, architecture="tf_efficientnet_lite0", size=(320, 320)) is None, "not measured there"
+
+
+def test_weights_of_a_run_remember_its_own_pictures(image_folder: Path) -> None:
+    network = network_of()
+    network.record = msgspec.structs.replace(
+        network.record, weights=msgspec.structs.replace(network.record.weights, kind="run")
+    )
+    found = domain_shift(network, open_dataset(image_folder), range(4))
+    assert isinstance(found, str)
+    assert "a run's" in found

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from unfreeze.advice.probing import Fold, linear_probe, neighbour_probe, read_outputs
+from unfreeze.advice.probing import Fold, _chosen, folds_of, linear_probe, neighbour_probe, read_outputs
 from unfreeze.backbones import load_network
 from unfreeze.metrics import score
-from unfreeze.records import ModelRecord, TaskName
+from unfreeze.records import ModelRecord, TaskName, TrainOptions
+from unfreeze.training import Silent
+from unfreeze.training.inputs import StudiedData, open_data, study_data
 from unfreeze.training.loss import loss_function
 
 FOLDS = tuple(Fold(tuple(i for i in range(60) if i % 3 != k), tuple(range(k, 60, 3))) for k in range(3))
@@ -59,3 +64,43 @@ def test_values_are_judged_in_their_units() -> None:
     found = linear_probe(rows, targets, FOLDS, record=record, loss=loss, metric="mae")
     read = read_outputs(found, record, metric="mae")
     assert score("mae", targets, read) < 20
+
+
+def test_what_judges_a_fold_was_chosen_on_the_others() -> None:
+    """A candidate that is right by luck on one fold alone is not taken there."""
+    targets = np.arange(60) % 2
+    right, wrong = np.eye(2, dtype=np.float32)[targets], np.eye(2, dtype=np.float32)[1 - targets]
+    lucky, better = wrong.copy(), right.copy()
+    lucky[list(FOLDS[0].held)] = right[list(FOLDS[0].held)]
+    better[list(FOLDS[0].held)] = wrong[list(FOLDS[0].held)]
+    record = record_of("classification", ("a", "b"))
+    found = _chosen([lucky, better], targets, FOLDS, record=record, metric="accuracy")
+    assert np.array_equal(found[list(FOLDS[0].held)], better[list(FOLDS[0].held)])
+    alone = _chosen([lucky, better], targets, FOLDS[:1], record=record, metric="accuracy")
+    assert np.array_equal(alone[list(FOLDS[0].held)], lucky[list(FOLDS[0].held)]), (
+        "of one fold, its own pictures choose"
+    )
+
+
+def test_noise_is_not_judged_better_than_chance_by_trying_many_strengths() -> None:
+    record, loss = record_of("classification", ("a", "b")), loss_function("classification")
+    reached = []
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        rows, targets = torch.from_numpy(generator.normal(size=(60, 30)).astype(np.float32)), np.arange(60) % 2
+        found = linear_probe(rows, targets, FOLDS, record=record, loss=loss, metric="accuracy", n_strengths=8)
+        reached.append(score("accuracy", targets, read_outputs(found, record, metric="accuracy")))
+    assert np.mean(reached) == pytest.approx(0.5, abs=0.05)
+
+
+def studied(data: Path) -> StudiedData:
+    return study_data(data, open_data(data, TrainOptions(cache=False)), TrainOptions(cache=False), Silent())
+
+
+def test_a_rare_class_does_not_take_folds_from_the_others(make_image_folder: Callable[..., Path]) -> None:
+    found = studied(make_image_folder(per_class=(40, 4)))
+    folds = folds_of(found, seed=0)
+    assert len(folds) == 5
+    for fold in folds:
+        assert set(found.dataset.targets[list(fold.train)]) == {0, 1}, "something trains on each class"
+    assert sorted(i for fold in folds for i in fold.held) == sorted((*found.split.train, *found.split.val))

@@ -65,3 +65,11 @@ def test_shrinkage_keeps_the_h_score_from_its_bound_where_features_outnumber_pic
     amount = shrinkage_of(features)
     assert 0 < amount <= 1
     assert h_score(features, classes, shrinkage=amount) < 1
+
+
+def test_labels_that_do_not_vary_tell_nothing_and_count_for_nothing() -> None:
+    features, classes = drawn(60, 5)
+    labels = np.eye(3)[classes]
+    with_flat = np.column_stack([labels, np.zeros(60)])
+    assert log_me(features, with_flat) == pytest.approx(log_me(features, labels))
+    assert np.isnan(log_me(features, np.zeros((60, 1))))

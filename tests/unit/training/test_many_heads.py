@@ -188,3 +188,23 @@ def changed(options: Any) -> dict[str, Any]:
 
     own = {name: getattr(options, name) for name in TrainOptions.__struct_fields__}
     return {name: value for name, value in own.items() if value != getattr(TrainOptions(), name)}
+
+
+def test_the_last_epoch_is_kept_where_it_is_asked_for() -> None:
+    """A head that gets worse ends where a training that never looks back ends."""
+    many = {
+        keep: train_heads(
+            starts()[-1:], vectors("classification"), settings=settings(), record=record("classification"),
+            loss=loss_function("classification"), epochs=EPOCHS, keep=keep,
+        )[0]
+        for keep in ("best", "last")
+    }  # fmt: skip
+    best, last = many["best"], many["last"]
+    assert best.best == last.best, "which epoch was best is told either way"
+    assert best.best.epoch < EPOCHS - 1, "else this would show nothing"
+    assert not torch.equal(best.weight, last.weight)
+    held = vectors("classification").rows[N_TRAIN:]
+    truth = vectors("classification").targets[N_TRAIN:]
+    decided = (held @ last.weight.T + last.bias).argmax(dim=1).numpy()
+    shares = [np.mean(decided[truth == number] == number) for number in range(N_OUTPUTS)]
+    assert last.epochs[-1].validation.metrics["balanced_accuracy"] == pytest.approx(np.mean(shares))
