@@ -6,8 +6,9 @@
 
 For each data set and each of three splits: the grid of strategies and sizes by `uf.compare`, one seed a split, from an
 empty cache (advice-grid.jsonl); then advice from an empty cache of its own, with a budget that is a share of what the
-grid took, and the training that it recommends (advice.jsonl). What these files hold is not repeated, and a grid that
-was stopped goes on. To judge a changed advice, delete advice.jsonl: the grids stand.
+set's shortest grid took (others can only have been held up), and the training that it recommends (advice.jsonl). What
+these files hold is not repeated, and a grid that was stopped goes on. To judge a changed advice, delete advice.jsonl:
+the grids stand.
 """
 
 from __future__ import annotations
@@ -50,16 +51,27 @@ def main() -> None:
     if given.data is None and not given.show:
         parser.error("--data is missing: the folder with a folder for each data set")
     grids, advices = (str(given.results.resolve() / name) for name in ("advice-grid.jsonl", "advice.jsonl"))
-    shown = []
-    for number, name in product(range(given.splits), given.sets):  # a split of all sets, then the next
-        key = {"set": name, "split": number, "max_train": given.max_train}
-        if not given.show:
-            record_missing(grids, [key], partial(_measured_grid, data=given.data, work=given.work))
-            budget = SHARE * find_row(grids, key)["grid_seconds"]
-            record_missing(advices, [key], partial(_measured_advice, data=given.data, work=given.work, budget=budget))
-        rows = [find_row(grids, key), find_row(advices, key)]
-        shown += [rows[0] | rows[1]] if all(rows) else []
+    keys = [
+        {"set": name, "split": number, "max_train": given.max_train}
+        for number, name in product(range(given.splits), given.sets)  # a split of all sets, then the next
+    ]
+    if not given.show:
+        record_missing(grids, keys, partial(_measured_grid, data=given.data, work=given.work))
+    shortest = _shortest([find_row(grids, key) for key in keys])
+    for key in [] if given.show else keys:
+        budget = SHARE * shortest[key["set"]]
+        record_missing(advices, [key], partial(_measured_advice, data=given.data, work=given.work, budget=budget))
+    both = [(find_row(grids, key), find_row(advices, key)) for key in keys]
+    shown = [grid | advice | {"grid_seconds": shortest[grid["set"]]} for grid, advice in both if grid and advice]
     print("\n".join(table_lines(shown)))
+
+
+def _shortest(grids: list[Row]) -> dict[str, float]:
+    """Return the time of each set's shortest grid."""
+    found: dict[str, float] = {}
+    for grid in filter(None, grids):
+        found[grid["set"]] = min(grid["grid_seconds"], found.get(grid["set"], grid["grid_seconds"]))
+    return found
 
 
 def _measured_grid(*, data: Path, work: Path, **key: Any) -> Row:

@@ -65,7 +65,7 @@ def folds_of(data: StudiedData, *, seed: int) -> tuple[Fold, ...]:
     pool = tuple(sorted((*split.train, *split.val)))
     if dataset.task == "classification":
         counts = np.bincount(dataset.targets[list(pool)], minlength=len(dataset.outputs))
-        if counts.min() == 1:  # while it is held out, nothing would train on its class
+        if counts.min() <= 1:  # while it is held out, nothing would train on its class
             return alone
     try:
         folds = divide_folds(
