@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare"]
 
+FILES = frozenset({"plan", "weights", "cache_dir"})  # settings that are paths
+RUNS = frozenset({"model", "models"})  # settings that are paths where they name a run
+MODEL_FILE = "model.json"
+
 
 class Comparison:
     """A comparison, finished or not, read from its directory.
@@ -67,11 +71,13 @@ class Comparison:
     def report(self) -> Path:
         """Write report.html anew from what the comparison left behind; return its path.
 
-        The page links to the reports of the finished runs; those that have none get theirs.
+        The page links to the reports of the finished runs; those that have none get theirs, but for those of a row
+        that has failed.
         """
         from unfreeze.reporting import write_comparison_report
 
-        finished = [cell.run for cell in self.record.cells if cell.status == "done"]
+        failed = {row.name for row in self.record.rows if row.status == "failed"}
+        finished = [cell.run for cell in self.record.cells if cell.status == "done" and cell.row not in failed]
         for run in (*finished, *([self.record.best] if self.record.best is not None else [])):
             if (self.path / run / "run.json").is_file() and not (self.path / run / "report.html").is_file():
                 Run(self.path / run).report()
@@ -126,6 +132,7 @@ def compare(
     changes = checked_names(options)
     wanted = _compared(strategies=strategies, models=models, sizes=sizes, seeds=seeds, folds=folds)
     wanted |= _singular(wanted, changes)
+    wanted, changes = _absolute(wanted), _absolute(changes)
     if resume:
         path = _comparison_to_resume(data, out, wanted, changes)
         begin = functools.partial(resume_comparison, path)
@@ -173,6 +180,18 @@ def _compared(**named: Any) -> dict[str, Any]:
     return {name: getattr(converted, name) for name in wanted}
 
 
+def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the files and runs among them as absolute paths, so that any directory can resume."""
+
+    def of(name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(of(name, each) for each in value)
+        names_path = name in FILES or (name in RUNS and isinstance(value, str) and (Path(value) / MODEL_FILE).is_file())
+        return str(Path(value).absolute()) if names_path and isinstance(value, str) else value
+
+    return {name: of(name, value) for name, value in values.items()}
+
+
 def _singular(wanted: Mapping[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Take `strategy` out of the training's options as one of the strategies; raise where one and several are given.
 
@@ -197,8 +216,10 @@ def _comparison_to_resume(
     if out is None:
         raise ConfigError("--resume needs --out: the directory of the comparison to continue.")
     record = read_comparison(Path(out))
-    given = {**{n: (v, getattr(record.options, n)) for n, v in wanted.items()}}
-    given |= {name: (value, getattr(record.config, name)) for name, value in changes.items()}
+    own_options = _absolute({name: getattr(record.options, name) for name in wanted})
+    own_config = _absolute({name: getattr(record.config, name) for name in changes})
+    given = {name: (value, own_options[name]) for name, value in wanted.items()}
+    given |= {name: (value, own_config[name]) for name, value in changes.items()}
     problems = [
         f"{flag(name)} {_listed(value)} differs from the comparison's own {_listed(own)}; leave it out."
         for name, (value, own) in given.items()

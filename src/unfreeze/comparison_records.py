@@ -6,7 +6,7 @@ Nothing here loads torch, so that reports and other readers start at once.
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import msgspec
@@ -21,6 +21,7 @@ __all__ = [
     "CompareRecord",
     "RowRecord",
     "Spread",
+    "network_name",
     "ranked_rows",
     "read_comparison",
     "recommended_row",
@@ -82,6 +83,8 @@ class RowRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds: float = 0.0  # that its trainings took; the first of a kind pays for the passes that others share
     work: float = 0.0  # multiply-adds of one training from scratch, estimated: what "cheapest" means
     n_trained: int  # parameters, in the phase that trains most
+    plan_sha256: str = ""  # of the plan as TOML; empty: not known
+    weights_sha256: str | None = None  # of the file that the weights are read from, where the user named one
     verdict: Literal["best", "tied", "worse"] | None = None  # None: not finished, or cannot be ranked
     recommended: bool = False
     run: str  # the directory of its first seed's run
@@ -102,6 +105,7 @@ class CompareRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     higher_is_better: bool
     n_judging: int  # pictures that decide: validation, or all folds
     n_test: int
+    n_test_groups: int | None = None  # that these pictures belong to; None: no groups
     rows: tuple[RowRecord, ...]
     cells: tuple[CellRecord, ...]
     recommended: str | None = None  # a row's name
@@ -114,6 +118,15 @@ class CompareRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def resume_command(directory: str | Path) -> str:
     """Return the command that goes on with a comparison, to be pasted into a shell."""
     return shlex.join(["unfreeze", "compare", "--resume", "--out", str(directory)])
+
+
+def network_name(model: str) -> str:
+    """Return a network's name as tables have it: of a run, which is named by its path, the directory's.
+
+    >>> network_name("resnet50"), network_name("/home/me/runs/pets-head-1")
+    ('resnet50', 'pets-head-1')
+    """
+    return PurePosixPath(model).name if PurePosixPath(model).is_absolute() else model
 
 
 def ranked_rows(record: CompareRecord) -> tuple[RowRecord, ...]:
@@ -136,10 +149,24 @@ def read_comparison(directory: Path) -> CompareRecord:
     """Read a comparison back.
 
     Raises:
-        RunError: there is none, or it was written by another version.
+        RunError: there is none, it was written by another version, or it names runs that are not below it.
     """
     if not directory.is_dir():
         raise RunError(f'"{directory}" does not exist; give the directory of a comparison.')
     if not (directory / COMPARE_FILE).is_file():
         raise RunError(f'"{directory}" holds no comparison: it has no {COMPARE_FILE}.')
-    return read_json(directory / COMPARE_FILE, CompareRecord)
+    record = read_json(directory / COMPARE_FILE, CompareRecord)
+    runs = (*(cell.run for cell in record.cells), *(row.run for row in record.rows), record.best or "best")
+    for run in runs:
+        if not _is_below(run):
+            raise RunError(
+                f'"{directory / COMPARE_FILE}" names a run that is not below its directory ("{run}"): it was edited '
+                "by hand."
+            )
+    return record
+
+
+def _is_below(run: str) -> bool:
+    """Say whether a run lies below the comparison: an edited compare.json must not lead anywhere else."""
+    path = PurePosixPath(run)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in run

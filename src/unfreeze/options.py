@@ -61,12 +61,26 @@ def check_options(options: TrainOptions, *, given: frozenset[str] = frozenset())
     raise_together(option_problems(options, given=given), ConfigError)
 
 
-def option_problems(options: TrainOptions, *, given: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """Return everything wrong with the settings, one sentence each, to be reported with other problems."""
+def option_problems(
+    options: TrainOptions, *, given: frozenset[str] = frozenset(), of_strategy: bool = True
+) -> tuple[str, ...]:
+    """Return everything wrong with the settings, one sentence each, to be reported with other problems.
+
+    Args:
+        options: The settings of a training.
+        given: Names of the settings that the user gave; the others are defaults and contradict nothing.
+        of_strategy: Also what contradicts the strategy; not where others are to take its place.
+    """
     wrong_kinds = tuple(_kind_problems(options))
     if wrong_kinds:  # ranges of values that are not even numbers cannot be told
         return wrong_kinds
-    return (*_range_problems(options), *_contradictions(options, given))
+    by_strategy = _contradictions_of_strategy(options, given) if of_strategy else ()
+    return (
+        *_range_problems(options),
+        *_contradictions(options, given),
+        *by_strategy,
+        *_contradictions_of_task(options),
+    )
 
 
 def phase_augment(options: TrainOptions, *, head_alone: bool) -> Literal["none", "light", "standard"]:
@@ -273,8 +287,6 @@ def _contradictions(options: TrainOptions, given: frozenset[str]) -> Iterator[st
         yield "--cache-dir contradicts --no-cache: either what is computed is kept, or it is not."
     if options.weights is not None and not options.pretrained:
         yield "--weights contradicts --no-pretrained: pretrained weights are either read or not."
-    yield from _contradictions_of_strategy(options, given)
-    yield from _contradictions_of_task(options)
 
 
 def _contradictions_of_strategy(options: TrainOptions, given: frozenset[str]) -> Iterator[str]:

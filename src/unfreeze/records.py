@@ -6,8 +6,9 @@ Nothing here loads torch, so that reports and other readers start at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Required, TypedDict, TypeVar
 
 import msgspec
 
@@ -161,6 +162,7 @@ class DataRecord(_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True)
     split_counts: dict[str, int]  # train, val, test
     split_sha256: str
     split_given: bool = False  # by folders or a column, not by hash
+    n_test_groups: int | None = None  # that the test pictures belong to; None: no groups
     notes: tuple[str, ...] = ()
 
 
@@ -324,12 +326,45 @@ def _check_version(path: Path, content: bytes, kind: type) -> None:
         )
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read history.jsonl: one object per finished epoch; a line cut off at the end is left out."""
-    rows = []
-    for line in path.read_bytes().splitlines():
+class _Epoch(TypedDict, total=False):
+    """What an epoch's line of history.jsonl holds."""
+
+    epoch: Required[int]
+    phase: str
+    phase_index: int
+    train_loss: float | None
+    val_loss: float | None
+    lr_head: float | None
+    lrs: dict[str, float]
+    metrics: Required[dict[str, float | None]]
+    seconds: float
+    best: Required[bool]
+    l2: float
+
+
+def read_jsonl(path: Path, *, required: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Read history.jsonl: one object per finished epoch; a line cut off at the end is left out.
+
+    Args:
+        path: the file.
+        required: what each line must hold, beside `epoch`, `metrics` and `best`.
+
+    Raises:
+        RunError: a line is not that of an epoch.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            rows.append(msgspec.json.decode(line))
+            row = msgspec.json.decode(line)
         except msgspec.DecodeError:
             break
+        try:
+            msgspec.convert(row, _Epoch)
+        except msgspec.ValidationError as error:
+            wrong = str(error)
+        else:
+            wrong = ", ".join(f"no {name}" for name in required if name not in row)
+        if wrong:
+            raise RunError(f'Line {number} of "{path}" is not that of an epoch ({wrong}): it was edited by hand.')
+        rows.append(row)
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from unfreeze.comparison import CellInfo, CellResult
 from unfreeze.options import parse_budget, split_names
 from unfreeze.reporting.comparison_verdict import reading
 
-INFO = CellInfo(number=2, n_cells=6, row="stages:1", seed=1, fold=0, n_folds=3, seconds_after=83.0)
+INFO = CellInfo(number=2, n_cells=6, n_before=1, row="stages:1", seed=1, fold=0, n_folds=3, seconds_after=83.0)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,9 @@ def test_the_leaderboard_shows_the_test_figure_once(
 ) -> None:
     outcome = unfreeze("compare", pets, *tiny, "--strategies", "head,full", "--epochs", "1", "--out", tmp_path / "c")
     assert outcome.code == 0
-    assert outcome.out.count("test pictures") == 1
+    assert outcome.out.count("test pictures, which decided nothing") == 1
+    assert "Each row was trained with one seed" in outcome.out
+    assert re.search(r"\d+ test pictures are few: read the interval", outcome.out)
     assert "← take this" in outcome.out
     assert f"unfreeze predict {tmp_path / 'c'}/best" in outcome.out
     assert "1/2  head, seed 0: balanced_accuracy" in outcome.err

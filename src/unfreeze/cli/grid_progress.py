@@ -156,7 +156,7 @@ class LiveGridProgress:
             return
         after = self._cell.seconds_after
         left = "" if after is None else f"  about {time_text(after)} after this one"
-        grid = bar(self._cell.number - 1, self._cell.n_cells, f"{cell_text(self._cell)}{left}")
+        grid = bar(self._cell.n_before, self._cell.n_cells, f"{cell_text(self._cell)}{left}")
         self._live.update(Group(grid, within))
 
 

@@ -10,12 +10,13 @@ from unfreeze.comparison_records import (
     CompareRecord,
     RowRecord,
     Spread,
+    network_name,
     ranked_rows,
     recommended_row,
     resume_command,
 )
 from unfreeze.records import to_builtins
-from unfreeze.reporting.comparison_verdict import reading
+from unfreeze.reporting.comparison_verdict import doubts, reading, tested_networks
 
 __all__ = ["figures_text", "leaderboard_payload", "leaderboard_text"]
 
@@ -46,7 +47,7 @@ def leaderboard_text(found: Comparison) -> list[str | TableOf]:
 
 
 def figures_text(record: CompareRecord) -> list[str | TableOf]:
-    """Return the rows by rank, and which to take; the test figure stands there once, for that row."""
+    """Return the rows by rank, which to take, and what that does not know; the test figure is there once."""
     where = "out of fold" if record.options.folds is not None else "on validation"
     seeds = "1 seed" if record.options.seeds == 1 else f"mean of {record.options.seeds} seeds"
     table = TableOf(
@@ -56,10 +57,11 @@ def figures_text(record: CompareRecord) -> list[str | TableOf]:
     )
     lines: list[str | TableOf] = [table, " ".join(reading(record))]
     if (chosen := recommended_row(record)) is not None:
+        of = f", {networks}" if (networks := tested_networks(record)) else ""
         lines.append(
-            f"On the {record.n_test} test pictures, which decided nothing, {chosen.name}: {_spread(chosen.test)}"
+            f"On the {record.n_test} test pictures, which decided nothing, {chosen.name}: {_spread(chosen.test)}{of}"
         )
-    return lines
+    return [*lines, *doubts(record)]
 
 
 _COLUMNS = (
@@ -79,7 +81,7 @@ def _cells(row: RowRecord) -> list[str]:
     mark = " ← take this" if row.recommended else ""
     return [
         row.strategy if row.strategy != "plan" else row.name,
-        row.model,
+        network_name(row.model),
         str(row.size),
         _spread(row.val),
         "" if row.verdict == "best" else _spread(row.difference, signed=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +19,17 @@ from unfreeze.options import seed_of_data
 from unfreeze.records import RunRecord, TrainOptions
 from unfreeze.training.checkpoint import load_checkpoint
 from unfreeze.training.directory import read_run
+from unfreeze.training.epochs import steps_per_epoch_of
 from unfreeze.training.head_runs import train_head_runs
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress
 from unfreeze.training.run import resume_studied, train_studied
+from unfreeze.training.standing import seconds_left
 
-__all__ = ["Shared", "cell_options", "cell_state", "seconds_needed", "train_at_once", "train_cell"]
+__all__ = ["Shared", "cell_options", "cell_state", "seconds_needed", "set_aside", "train_at_once", "train_cell"]
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
-CellState = Literal["done", "begun", "to do"]
+CellState = Literal["done", "begun", "to do", "unreadable"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,16 +62,36 @@ def cell_options(row: Row, seed: int) -> TrainOptions:
 
 
 def cell_state(directory: Path) -> CellState:
-    """Return how far the training in a run directory has got; what cannot be continued is to be done anew."""
+    """Return how far the training in a run directory has got.
+
+    What cannot be continued is to be done anew. A record that is there and cannot be read may be that of a finished
+    training: it is neither.
+    """
+    if not (directory / "run.json").exists():
+        return "to do"
     try:
         record = read_run(directory)
     except RunError:
-        return "to do"
+        return "unreadable"
     if record.status == "done":
         return "done"
     if record.status == "failed" or not (directory / CHECKPOINT).is_file() or not (directory / "model.json").is_file():
         return "to do"
     return "begun"
+
+
+def set_aside(directory: Path) -> str | None:
+    """Move a run whose record cannot be read out of the way, and say so; None where nothing is to be moved."""
+    if not (directory / "run.json").exists():
+        return None
+    try:
+        read_run(directory)
+    except RunError as error:
+        names = (f"{directory.name}.unreadable-{n}" for n in itertools.count(1))
+        aside = next(path for name in names if not (path := directory.with_name(name)).exists())
+        directory.rename(aside)
+        return f'{error} The run was moved to "{aside}", and is trained again.'
+    return None
 
 
 def train_cell(shared: Shared, row: Row, cell: Cell, *, progress: Progress) -> RunRecord:
@@ -77,6 +100,7 @@ def train_cell(shared: Shared, row: Row, cell: Cell, *, progress: Progress) -> R
     What an earlier attempt left that failed, or was killed before its first checkpoint, is deleted.
 
     Raises:
+        RunError: its record is there and cannot be read; see `set_aside`.
         InterruptedRunError: Ctrl-C, SIGTERM, or the deadline; a checkpoint is kept if the training had begun.
         UnfreezeError: it failed.
     """
@@ -118,12 +142,10 @@ def train_at_once(shared: Shared, row: Row, cells: Sequence[Cell], *, progress: 
 
 
 def seconds_needed(shared: Shared, row: Row, cell: Cell) -> float | None:
-    """Return how long a training that was stopped would still have trained; None if it had not begun to."""
+    """Return how long a training that was stopped would still train; None if it made too few steps to tell."""
     try:
         cursor, _ = load_checkpoint(shared.directory / cell.directory / CHECKPOINT)
     except RunError:
         return None
-    done = sum(cursor.phase_epochs) + (cursor.step > 0)
-    if not done:
-        return None
-    return cursor.seconds / done * max(row.plan.epochs - done, 0)
+    n_steps = steps_per_epoch_of(len(shared.data_of(cell.fold).split.train), batch_size=row.options.batch_size)
+    return seconds_left(row.plan, cursor, steps_per_epoch=n_steps)

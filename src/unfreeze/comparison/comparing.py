@@ -16,19 +16,17 @@ from unfreeze.comparison.splitting import fold_splits
 from unfreeze.comparison.state import State, known_cells
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.working import work_on
-from unfreeze.comparison_records import COMPARE_FILE, CompareOptions, CompareRecord, read_comparison
+from unfreeze.comparison_records import COMPARE_FILE, CompareOptions, CompareRecord, RowRecord, read_comparison
 from unfreeze.data import Dataset
 from unfreeze.errors import ConfigError, RunError, raise_together
-from unfreeze.metrics import HIGHER_IS_BETTER, check_metric, score
-from unfreeze.options import SAID_BY_PLAN, check_options, option_problems, seed_of_data
+from unfreeze.metrics import HIGHER_IS_BETTER, check_metric, few_test_pictures, score
+from unfreeze.options import SAID_BY_PLAN, option_problems, seed_of_data
 from unfreeze.records import TrainOptions
 from unfreeze.training.directory import discard_lock, environment, next_directory, now, only_one, out_problem
 from unfreeze.training.inputs import open_data, study_data
 from unfreeze.training.settings import architecture_of
 
 __all__ = ["compare_ways", "resume_comparison"]
-
-FEWEST_TEST_PICTURES = 50
 
 
 def compare_ways(
@@ -59,7 +57,7 @@ def compare_ways(
     """
     began = time.monotonic()
     others = given - set(SAID_BY_PLAN) if base.plan is not None else given  # the plan's row does without them
-    problems = [*grid_problems(options), *option_problems(base, given=others)]
+    problems = [*grid_problems(options), *option_problems(base, given=others, of_strategy=False)]
     if not path.exists():
         problems.append(f'"{path}" does not exist; give a folder of class folders, or a table.')
     if base.weights is not None and len(options.models) > 1:
@@ -69,8 +67,9 @@ def compare_ways(
     raise_together(problems)
     study = _study(path, options, base, given=given, progress=progress)
     out = out or next_directory(path, "compare")
-    notes = (*study.grid.notes, *_notes(study), *study.data.notes)
-    for note in notes:
+    notes = _notes(study)
+    few = few_test_pictures(len(study.data.split.test), n_groups=study.n_test_groups)
+    for note in (*notes, *([few] if few else [])):
         progress.note(note)
     record = CompareRecord(
         status="running",
@@ -84,6 +83,7 @@ def compare_ways(
         higher_is_better=HIGHER_IS_BETTER[study.metric],
         n_judging=len(study.judging),
         n_test=len(study.data.split.test),
+        n_test_groups=study.n_test_groups,
         rows=(),
         cells=known_cells(out, study.cells),
         notes=notes,
@@ -99,13 +99,14 @@ def resume_comparison(out: Path, *, budget_seconds: float | None = None, progres
     """Go on with a comparison: finished cells stay, interrupted ones are continued, failed ones begin anew.
 
     Raises:
-        RunError: there is none, it is finished, or its pictures have changed since.
+        RunError: there is none, it is finished, or its pictures, plans or weights have changed since.
         InterruptedRunError, FailedError: see `compare_ways`.
     """
     began = time.monotonic()
     record = read_comparison(out)
     complete = record.best is not None or record.recommended is None
-    if record.status == "done" and complete and all(cell.status == "done" for cell in record.cells):
+    states = {*(cell.status for cell in record.cells), *(row.status for row in record.rows)}
+    if record.status == "done" and complete and states == {"done"}:
         raise RunError(f'The comparison in "{out}" is finished; there is nothing to resume.')
     path = Path(record.data.path)
     study = _study(path, record.options, record.config, given=frozenset(record.given), progress=progress)
@@ -114,9 +115,10 @@ def resume_comparison(out: Path, *, budget_seconds: float | None = None, progres
             f'The pictures, labels or groups in "{path}" have changed since the comparison began; '
             "compare again with another --out."
         )
+    raise_together(list(_changed_rows(study, record.rows)), RunError)
     with only_one(out, must_be_new=False):
         cells = known_cells(out, study.cells, record.cells)
-        record = msgspec.structs.replace(record, status="running", cells=cells)
+        record = msgspec.structs.replace(record, status="running", cells=cells, notes=_notes(study))
         work_on(study, State(out, record, began), budget_seconds=budget_seconds, progress=progress)
     discard_lock(out)
     return out
@@ -127,7 +129,7 @@ def _study(
 ) -> Study:
     """Find everything that is wrong, then read every picture once."""
     dataset = open_data(path, base)
-    check_options(msgspec.structs.replace(base, task=dataset.task))
+    raise_together(option_problems(msgspec.structs.replace(base, task=dataset.task), of_strategy=False))
     metric = check_metric(base.metric, dataset.task)
     grid = make_grid(options, base, given=given, dataset=dataset)
     first = grid.rows[0].options
@@ -155,12 +157,27 @@ def _check_defined(metric: str, *, dataset: Dataset, indices: Sequence[int]) -> 
         )
 
 
-def _notes(study: Study) -> Iterator[str]:
-    n_test = len(study.data.split.test)
-    if n_test < FEWEST_TEST_PICTURES:
-        yield f"Only {n_test} pictures test: the test figure says little, and its interval says how little."
-    if len(study.grid.rows) == 1:
-        yield f'There is nothing to compare "{study.grid.rows[0].name}" with: it is the only row.'
+def _notes(study: Study) -> tuple[str, ...]:
+    rows = study.grid.rows
+    alone = f'There is nothing to compare "{rows[0].name}" with: it is the only row.'
+    return (*study.grid.notes, *([alone] if len(rows) == 1 else []), *study.data.notes)
+
+
+def _changed_rows(study: Study, before: Sequence[RowRecord]) -> Iterator[str]:
+    """Yield what is not as it was when the comparison began: cells of one row would train in two ways."""
+    known = {row.name: row for row in before}
+    now = {row.name: row for row in study.grid.rows}
+    another = "than when the comparison began; put it back as it was, or compare again with another --out."
+    if known and known.keys() != now.keys():
+        yield f"The rows are now {', '.join(now)}, not {', '.join(known)}: a plan is another {another}"
+        return
+    for name, row in known.items():
+        options = now[name].options
+        if row.plan_sha256 and row.plan_sha256 != now[name].plan_sha256:
+            where = "" if options.plan is None else f' ("{options.plan}")'
+            yield f'The plan of "{name}"{where} is another {another}'
+        if row.weights_sha256 != now[name].weights_sha256 and row.plan_sha256:
+            yield f'The weights of "{name}" ("{options.weights or options.model}") are others {another}'
 
 
 def _out_problem(out: Path) -> str | None:

@@ -6,6 +6,7 @@ Everything that can be wrong with it is found here, together, before any picture
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from unfreeze.backbones import model_layers
+from unfreeze.backbones.weights import sha256_of
 from unfreeze.comparison.work import estimate_work
-from unfreeze.comparison_records import CompareOptions
+from unfreeze.comparison_records import CompareOptions, network_name
 from unfreeze.data import Dataset
 from unfreeze.errors import UnfreezeError, raise_together
 from unfreeze.layers import Layers
@@ -23,7 +25,7 @@ from unfreeze.options import SAID_BY_PLAN, SMALLEST_SIZE
 from unfreeze.plans import Plan, summarise
 from unfreeze.records import FeatureSource, TrainOptions
 from unfreeze.training.inputs import write_plan
-from unfreeze.training.settings import architecture_of, settled
+from unfreeze.training.settings import architecture_of, settled, weights_of
 
 __all__ = ["Cell", "Grid", "Row", "cells_of", "grid_problems", "make_grid"]
 
@@ -41,6 +43,7 @@ class Row:
         plan: what trains when.
         size: height of the input, px.
         n_trained: parameters, in the phase that trains most.
+        weights_sha256: of the file that the weights are read from, where the user named one.
     """
 
     name: str
@@ -48,6 +51,12 @@ class Row:
     plan: Plan
     size: int
     n_trained: int
+    weights_sha256: str | None
+
+    @property
+    def plan_sha256(self) -> str:
+        """The sha256 of the plan as TOML."""
+        return hashlib.sha256(self.plan.to_toml().encode()).hexdigest()
 
     def work(self, *, n_train: int, n_held_out: int) -> float:
         """Return the multiply-adds of one training from scratch; see `estimate_work`."""
@@ -100,10 +109,14 @@ def make_grid(options: CompareOptions, base: TrainOptions, *, given: frozenset[s
     rows: dict[tuple[object, ...], Row] = {}
     notes: list[str] = []
     several = (len(options.models) > 1, len(options.sizes) > 1)
+    short = [network_name(model) for model in options.models]
+    names = dict(zip(options.models, short if len(set(short)) == len(short) else options.models, strict=True))
 
     @functools.cache
     def layers_of(architecture: str, size: int | None, hidden: int | None, features: FeatureSource) -> Layers:
         return model_layers(architecture, size=size, hidden=hidden, features=features, n_outputs=len(dataset.outputs))
+
+    sha256 = functools.cache(sha256_of)
 
     for wanted, said in _wanted(options, base, given):
         try:
@@ -114,7 +127,10 @@ def make_grid(options: CompareOptions, base: TrainOptions, *, given: frozenset[s
         except UnfreezeError as error:
             problems[str(error)] = None
             continue
-        row = _row(settings, plan, several=several)
+        weights = weights_of(settings)
+        weights_sha256 = None if weights is None else sha256(weights)
+        model = names.get(settings.model, settings.model)
+        row = _row(settings, plan, several=several, model=model, weights_sha256=weights_sha256)
         key = _what_trains(row)
         if key in rows:
             notes.append(f'"{row.name}" comes to the same plan as "{rows[key].name}" and is not trained again.')
@@ -180,17 +196,26 @@ def _wanted(
                 )
 
 
-def _row(settings: TrainOptions, plan: Plan, *, several: tuple[bool, bool]) -> Row:
+def _row(
+    settings: TrainOptions, plan: Plan, *, several: tuple[bool, bool], model: str, weights_sha256: str | None
+) -> Row:
     assert plan.layers.size is not None, "a known network is measured at its size"
     size = plan.layers.size[0]
     strategy = settings.strategy if settings.plan is None else f"plan {Path(settings.plan).stem}"
     parts = [strategy]
     if several[0]:
-        parts.append(settings.model)
+        parts.append(model)
     if several[1]:
         parts.append(f"{size} px")
     n_trained = max(phase.n_trained for phase in summarise(plan))
-    return Row(name=", ".join(parts), options=settings, plan=plan, size=size, n_trained=n_trained)
+    return Row(
+        name=", ".join(parts),
+        options=settings,
+        plan=plan,
+        size=size,
+        n_trained=n_trained,
+        weights_sha256=weights_sha256,
+    )
 
 
 def _what_trains(row: Row) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ class CellInfo:
 
     number: int  # from 1, over the whole grid
     n_cells: int
+    n_before: int  # trainings that are over; not always those with lower numbers
     row: str
     seed: int
     fold: int | None

@@ -1,4 +1,4 @@
-"""From finished runs to rows with verdicts: what was predicted for the same pictures, compared in pairs."""
+"""From finished runs to figures: what was predicted for the same pictures, read back and compared in pairs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from unfreeze.comparison.statistics import RowOutputs, RowStatistics, compare_rows
 from unfreeze.comparison_records import Spread
 from unfreeze.data import Dataset
+from unfreeze.errors import FailedError, RunError
 from unfreeze.evaluation import Predictions, read_predictions
 from unfreeze.metrics.points import read_by
 from unfreeze.records import TaskName
 
-__all__ = ["RowRuns", "judge_rows", "judge_test"]
+__all__ = ["RowRuns", "judge_rows", "judge_test", "read_outputs"]
 
 Array = NDArray[Any]
+SIDES = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +39,24 @@ class RowRuns:
     runs: tuple[tuple[Path, ...], ...]
 
 
+def read_outputs(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metric: str) -> RowOutputs:
+    """Return what each network of a row said of the pictures that decide, which it did not learn from.
+
+    Raises:
+        RunError: a run's predictions cannot be read, or lack pictures.
+        FailedError: they are not all finite.
+    """
+    outputs = tuple(_outputs(runs, dataset, indices, side="val", metric=metric) for runs in row.runs)
+    return RowOutputs(name=row.name, outputs=outputs, cost=row.work)
+
+
 def judge_rows(
-    rows: Sequence[RowRuns], dataset: Dataset, indices: Sequence[int], *, metric: str, seed: int
+    rows: Sequence[RowOutputs], dataset: Dataset, indices: Sequence[int], *, metric: str, seed: int
 ) -> dict[str, RowStatistics]:
-    """Rank rows on the pictures that decide: what each network said of those that it did not learn from.
+    """Rank rows on the pictures that decide.
 
     Args:
-        rows: the finished rows.
+        rows: of the finished rows, what `read_outputs` returns.
         dataset: the pictures.
         indices: of those that decide: the validation side, or all that the folds are made of.
         metric: what ranks.
@@ -51,17 +64,8 @@ def judge_rows(
 
     Raises:
         ConfigError: the metric is not defined on these pictures.
-        RunError: a run's predictions cannot be read.
     """
-    outputs = [
-        RowOutputs(
-            name=row.name,
-            outputs=tuple(_outputs(runs, dataset, indices, side="val", metric=metric) for runs in row.runs),
-            cost=row.work,
-        )
-        for row in rows
-    ]
-    found = _compare(outputs, dataset, indices, metric=metric, seed=seed)
+    found = _compare(rows, dataset, indices, metric=metric, seed=seed)
     return {each.name: each for each in found}
 
 
@@ -69,7 +73,11 @@ def judge_test(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metric
     """Return the mean of a row's networks on the test pictures, which have decided nothing.
 
     With folds, each network of each fold counts as one: every one of them has seen all of these pictures for the first
-    time. Raises what `judge_rows` raises.
+    time.
+
+    Raises:
+        ConfigError: the metric is not defined on these pictures.
+        RunError, FailedError: see `read_outputs`.
     """
     outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric) for runs in row.runs for run in runs)
     rows = [RowOutputs(name=row.name, outputs=outputs, cost=row.work)]
@@ -90,9 +98,22 @@ def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, 
     found: Mapping[str, Array] = {}
     for run in runs:
         predictions = read_predictions(run / "predictions.csv", task=dataset.task, outputs=dataset.outputs).of(side)
+        if not np.isfinite(predictions.scores).all():  # decisions may look sound: the first class wins among nans
+            raise FailedError(
+                f'The training diverged: what "{run}" says of {SIDES[side]} pictures is not all finite. A lower rate '
+                "(--lr) usually helps."
+            )
         values = read_by(metric, predictions.scores, _decisions(predictions, dataset.task))
         found = {**found, **dict(zip(predictions.files, values, strict=True))}
-    return np.stack([found[dataset.files[i]] for i in indices]).astype(np.float64)
+    files = [dataset.files[i] for i in indices]
+    lacking = [file for file in files if file not in found]
+    if lacking:
+        tables, lack = ", ".join(f'"{run / "predictions.csv"}"' for run in runs), "lacks" if len(runs) == 1 else "lack"
+        raise RunError(
+            f'{tables} {lack} {len(lacking)} of the {len(files)} {SIDES[side]} pictures, as "{lacking[0]}": edited by '
+            "hand. Put it back as it was, or delete the run's directory, and go on with --resume."
+        )
+    return np.stack([found[file] for file in files]).astype(np.float64)
 
 
 def _decisions(predictions: Predictions, task: TaskName) -> Array | None:

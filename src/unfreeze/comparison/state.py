@@ -16,7 +16,7 @@ from unfreeze.comparison_records import COMPARE_FILE, CellRecord, CompareRecord,
 from unfreeze.records import write_json
 from unfreeze.training.directory import read_run
 
-__all__ = ["BEST", "State", "keep_best", "known_cells", "plain_rows"]
+__all__ = ["BEST", "State", "discard_best", "keep_best", "known_cells", "plain_rows"]
 
 BEST = "best"
 
@@ -44,6 +44,10 @@ class State:
         seconds = round(self._before + time.monotonic() - self.began, 3)
         self.record = msgspec.structs.replace(self.record, seconds=seconds, **changes)
         write_json(self.directory / COMPARE_FILE, self.record)
+
+    def note(self, text: str) -> None:
+        """Add a note, once."""
+        self.write(notes=tuple(dict.fromkeys((*self.record.notes, text))))
 
     def cell(self, cell: Cell) -> CellRecord:
         """Return what is known of a cell."""
@@ -100,6 +104,8 @@ def _plain_row(row: Row, cells: Sequence[CellRecord], metric: str, work: float) 
         seconds=round(sum(cell.seconds for cell in cells), 3),
         work=work,
         n_trained=row.n_trained,
+        plan_sha256=row.plan_sha256,
+        weights_sha256=row.weights_sha256,
         run=cells[0].run,
     )
 
@@ -112,3 +118,8 @@ def keep_best(directory: Path, run: str) -> str:
     shutil.rmtree(best, ignore_errors=True)
     part.rename(best)
     return BEST
+
+
+def discard_best(directory: Path) -> None:
+    """Delete DIR/best: it is of what was recommended once."""
+    shutil.rmtree(directory / BEST, ignore_errors=True)

@@ -41,6 +41,12 @@ class Study:
         split = self.data.split
         return split.val if self.options.folds is None else tuple(sorted((*split.train, *split.val)))
 
+    @property
+    def n_test_groups(self) -> int | None:
+        """How many groups the test pictures belong to; None without groups."""
+        groups = self.data.dataset.groups
+        return None if groups is None else len({groups[i] for i in self.data.split.test})
+
     def row(self, name: str) -> Row:
         """Return a row by its name."""
         return next(row for row in self.grid.rows if row.name == name)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-
-import msgspec
 
 from unfreeze.cache import ActivationCache
-from unfreeze.comparison.cells import Shared, cell_state, seconds_needed, train_at_once, train_cell
+from unfreeze.comparison.cells import Shared, cell_state, seconds_needed, set_aside, train_at_once, train_cell
 from unfreeze.comparison.grid import Cell
+from unfreeze.comparison.judging import rank, write_rows
 from unfreeze.comparison.progress import CellInfo, CellResult, ComparisonProgress
-from unfreeze.comparison.ranking import RowRuns, judge_rows, judge_test
-from unfreeze.comparison.state import BEST, State, keep_best, known_cells, plain_rows
-from unfreeze.comparison.statistics import RowStatistics
+from unfreeze.comparison.state import BEST, State, discard_best, keep_best, known_cells
 from unfreeze.comparison.study import Study
 from unfreeze.comparison.work import estimate_seconds
-from unfreeze.comparison_records import RowRecord, Spread, resume_command
-from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, reason_of
-from unfreeze.options import seed_of_data
+from unfreeze.comparison_records import resume_command
+from unfreeze.errors import FailedError, InterruptedRunError, reason_of
 from unfreeze.records import RunRecord
 from unfreeze.training.directory import read_run
 from unfreeze.training.head_runs import can_train_at_once
@@ -52,15 +48,18 @@ def work_on(study: Study, state: State, *, budget_seconds: float | None, progres
         cache=ActivationCache(config.cache_dir if temporary is None else temporary),
         deadline=None if budget_seconds is None else state.began + budget_seconds,
     )
-    _write_rows(study, state)
+    write_rows(study, state)
     try:
         stopped = _train_cells(study, state, shared, progress)
-        _rank(study, state)
+        rank(study, state, progress)
         if state.record.recommended is not None:
             stopped = _keep_best(study, state, shared, progress) or stopped
+        _settle_best(state)
         state.write(status="done" if stopped is None else "stopped")
     except (KeyboardInterrupt, InterruptedRunError):
-        _rank(study, state)
+        rank(study, state, progress)
+        _keep_best_if_trained(study, state)
+        _settle_best(state)
         state.write(status="interrupted")
         raise InterruptedRunError(
             f"Interrupted; what is finished is kept. Continue with: {resume_command(state.directory)}"
@@ -82,16 +81,16 @@ def _train_cells(study: Study, state: State, shared: Shared, progress: Compariso
             continue
         if _is_over(shared):
             return cell
-        later = [study.work[each.row] for each in study.cells[number:] if state.cell(each).status != "done"]
-        done = [(study.work[each.row], each.seconds) for each in state.record.cells if each.status == "done"]
+        later = _later(study, state, number)
         info = CellInfo(
             number=number,
             n_cells=len(study.cells),
+            n_before=len(study.cells) - len(later) - 1,
             row=cell.row,
             seed=cell.seed,
             fold=cell.fold,
             n_folds=study.options.folds,
-            seconds_after=estimate_seconds(done, later),
+            seconds_after=_seconds_of(study, state, later),
         )
         progress.cell(info)
         if _train_seeds(study, state, shared, cell, info=info, progress=progress):
@@ -99,6 +98,17 @@ def _train_cells(study: Study, state: State, shared: Shared, progress: Compariso
         if _is_over(shared) or not _train_one(study, state, shared, cell, info=info, progress=progress):
             return cell
     return None
+
+
+def _later(study: Study, state: State, number: int) -> list[Cell]:
+    """Return the cells after one, counted from 1, that are still to be trained."""
+    return [each for each in study.cells[number:] if state.cell(each).status != "done"]
+
+
+def _seconds_of(study: Study, state: State, cells: Sequence[Cell]) -> float | None:
+    """Return how long cells will take, by those that are done; None until that can be told."""
+    done = [(study.work[each.row], each.seconds) for each in state.record.cells if each.status == "done"]
+    return estimate_seconds(done, [study.work[each.row] for each in cells])
 
 
 def _train_seeds(
@@ -124,11 +134,17 @@ def _train_seeds(
         raise
     except Exception:  # noqa: BLE001 - see above
         return False
-    for each in cells if at_once else ():
-        run = read_run(state.directory / each.directory)
+    if not at_once:
+        return False
+    runs = [read_run(state.directory / each.directory) for each in cells]
+    for each, run in zip(cells, runs, strict=True):
+        state.write_cell(each, status="done", error=None, seconds=run.timing.total_seconds)
+    after = _seconds_of(study, state, _later(study, state, info.number))
+    for each, run in zip(cells, runs, strict=True):
         number = study.cells.index(each) + 1
-        _finished(state, each, run, info=replace(info, number=number, seed=each.seed), progress=progress)
-    return at_once
+        told = replace(info, number=number, seed=each.seed, seconds_after=after)
+        progress.cell_done(_result(study, run, info=told))
+    return True
 
 
 def _train_one(
@@ -137,7 +153,7 @@ def _train_one(
     """Train one cell and write down how it ended; return False if the budget ended first."""
     began = time.monotonic()
     try:
-        run = train_cell(shared, study.row(cell.row), cell, progress=progress)
+        run = _train(study, state, shared, cell, progress)
     except (InterruptedRunError, KeyboardInterrupt):
         (known,) = known_cells(state.directory, [cell])
         state.write_cell(cell, status=known.status)
@@ -149,67 +165,23 @@ def _train_one(
         state.write_cell(cell, status="failed", error=reason, seconds=round(seconds, 3))
         progress.cell_done(CellResult(cell=info, metric=study.metric, value=None, seconds=seconds, error=reason))
         return True
-    _finished(state, cell, run, info=info, progress=progress)
+    state.write_cell(cell, status="done", error=None, seconds=run.timing.total_seconds)
+    after = _seconds_of(study, state, _later(study, state, info.number))
+    progress.cell_done(_result(study, run, info=replace(info, seconds_after=after)))
     return True
 
 
-def _finished(state: State, cell: Cell, run: RunRecord, *, info: CellInfo, progress: ComparisonProgress) -> None:
-    """Write down and tell that a cell is done."""
-    metric, seconds = state.record.metric, run.timing.total_seconds
-    state.write_cell(cell, status="done", error=None, seconds=seconds)
-    progress.cell_done(CellResult(cell=info, metric=metric, value=run.metrics.val[metric].value, seconds=seconds))
+def _train(study: Study, state: State, shared: Shared, cell: Cell, progress: ComparisonProgress) -> RunRecord:
+    """Train a cell to its end; a run in its place whose record cannot be read is moved away, and that is noted."""
+    if (note := set_aside(state.directory / cell.directory)) is not None:
+        state.note(note)
+        progress.note(note)
+    return train_cell(shared, study.row(cell.row), cell, progress=progress)
 
 
-def _write_rows(study: Study, state: State) -> None:
-    rows = plain_rows(study.grid.rows, state.record.cells, metric=study.metric, work=study.work)
-    state.write(rows=rows, recommended=None, best=None)  # of another row, once one more is finished
-
-
-def _rank(study: Study, state: State) -> None:
-    """Give the finished rows their figures and verdicts, and say which one to take."""
-    _write_rows(study, state)
-    finished = {row.name: _runs(state, row, study.work[row.name]) for row in state.record.rows if row.status == "done"}
-    if not finished:
-        return
-    dataset, seed = study.data.dataset, seed_of_data(state.record.config)
-    try:
-        found = judge_rows(list(finished.values()), dataset, study.judging, metric=study.metric, seed=seed)
-    except ConfigError as error:
-        state.write(notes=tuple(dict.fromkeys((*state.record.notes, f"The rows cannot be ranked: {error}"))))
-        return
-    test = {name: _test(study, runs, seed=seed) for name, runs in finished.items()}
-    rows = [
-        row if row.name not in found else _judged(row, found[row.name], test[row.name]) for row in state.record.rows
-    ]
-    recommended = next(row.name for row in rows if row.recommended)
-    state.write(rows=tuple(rows), recommended=recommended)
-
-
-def _runs(state: State, row: RowRecord, work: float) -> RowRuns:
-    """Return the runs of a finished row, by seed, then by fold."""
-    cells = [cell for cell in state.record.cells if cell.row == row.name]
-    by_seed: dict[int, list[Path]] = {}
-    for cell in cells:
-        by_seed.setdefault(cell.seed, []).append(state.directory / cell.run)
-    return RowRuns(name=row.name, work=work, runs=tuple(map(tuple, by_seed.values())))
-
-
-def _test(study: Study, runs: RowRuns, *, seed: int) -> Spread:
-    try:
-        return judge_test(runs, study.data.dataset, study.data.split.test, metric=study.metric, seed=seed)
-    except ConfigError:  # not defined on these pictures, as auroc on one class
-        return Spread()
-
-
-def _judged(row: RowRecord, found: RowStatistics, test: Spread) -> RowRecord:
-    return msgspec.structs.replace(
-        row,
-        val=Spread(mean=found.value, low=found.low, high=found.high),
-        difference=Spread(mean=found.difference.mean, low=found.difference.low, high=found.difference.high),
-        test=test,
-        verdict=found.verdict,
-        recommended=found.recommended,
-    )
+def _result(study: Study, run: RunRecord, *, info: CellInfo) -> CellResult:
+    value = run.metrics.val[study.metric].value
+    return CellResult(cell=info, metric=study.metric, value=value, seconds=run.timing.total_seconds)
 
 
 def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonProgress) -> Cell | None:
@@ -219,41 +191,65 @@ def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonP
     this one is the run that `unfreeze train` with the row's settings repeats. With folds every run has learned from a
     part; the row is then trained once more, on the split that a single training has.
     """
-    row = next(row for row in state.record.rows if row.recommended)
-    first = next(cell for cell in study.cells if cell.row == row.name)
-    whole = replace(first, fold=None, directory=first.directory.removesuffix(f"-fold{first.fold}"))
-    if first.fold is not None:
+    whole = _whole_cell(study, state)
+    if study.options.folds is not None:
         if _is_over(shared):
             return whole
-        progress.stage(f'Training "{row.name}" on train, for {BEST}')
+        progress.stage(f'Training "{whole.row}" on train, for {BEST}')
     try:
-        train_cell(shared, study.row(row.name), whole, progress=progress)
+        _train(study, state, shared, whole, progress)
     except (InterruptedRunError, KeyboardInterrupt):
         if _is_over(shared):
             return whole
         raise
     except Exception as error:  # noqa: BLE001 - whatever ends it, what is finished has been compared
-        note = f'{BEST}/ is missing: the training of "{row.name}" for it failed. {reason_of(error)}'
-        state.write(notes=(*state.record.notes, note))
+        note = f'{BEST}/ is missing: the training of "{whole.row}" for it failed. {reason_of(error)}'
+        state.note(note)
         progress.note(note)
         return None
     state.write(best=keep_best(state.directory, whole.directory))
     return None
 
 
+def _whole_cell(study: Study, state: State) -> Cell:
+    """Return the training behind DIR/best: the recommended row's with the first seed, on the split without folds."""
+    first = next(cell for cell in study.cells if cell.row == state.record.recommended)
+    return replace(first, fold=None, directory=first.directory.removesuffix(f"-fold{first.fold}"))
+
+
+def _keep_best_if_trained(study: Study, state: State) -> None:
+    """Make DIR/best what it is to be if that needs no training, as an interrupt leaves no time for one."""
+    if state.record.recommended is None:
+        return
+    whole = _whole_cell(study, state)
+    if cell_state(state.directory / whole.directory) == "done":
+        state.write(best=keep_best(state.directory, whole.directory))
+
+
+def _settle_best(state: State) -> None:
+    """Delete a DIR/best of an earlier stop that is not that of what is recommended now."""
+    if state.record.best is None:
+        discard_best(state.directory)
+
+
 def _nothing_finished(study: Study, state: State, shared: Shared, stopped: Cell | None) -> str:
     if stopped is None:
-        failed = next(cell for cell in state.record.cells if cell.status == "failed")
-        return f'No row came to its end. "{failed.row}" failed: {failed.error}'
-    seconds = seconds_needed(shared, study.row(stopped.row), stopped)
-    left = sum(1 for cell in study.cells if cell.row == stopped.row and state.cell(cell).status != "done")
-    needs = (
-        "whose frozen layers are not computed yet"
-        if seconds is None
-        else f"which needs about {max(1, round(seconds))} s more for the training under way"
-    )
-    more = f", and {left - 1} more of that row" if left > 1 else ""
+        failed = next(row for row in state.record.rows if row.status == "failed")
+        return f'No row came to its end. "{failed.name}" failed: {failed.error}'
+    waiting = [cell for cell in study.cells if cell.row == stopped.row and state.cell(cell).status != "done"]
+    more = "" if len(waiting) == 1 else f"; after it {len(waiting) - 1} more of that row"
     return (
-        f'The budget ended before any row was finished. The cheapest is "{stopped.row}", {needs}{more}. '
+        f'The budget ended before any row was finished. It stopped at "{stopped.row}", '
+        f"{_how_far(study, state, shared, waiting[0])}{more}. "
         f"What was done is kept: {resume_command(state.directory)} --budget LONGER"
     )
+
+
+def _how_far(study: Study, state: State, shared: Shared, stopped: Cell) -> str:
+    """Return how far the training had come at which the budget ended, and what it still needs."""
+    if cell_state(state.directory / stopped.directory) != "begun":
+        return "which had not come to a checkpoint and begins anew"
+    seconds = seconds_needed(shared, study.row(stopped.row), stopped)
+    if seconds is None:
+        return "which had only just begun to train"
+    return f"which needs about {max(1, round(seconds))} s more for the training under way"

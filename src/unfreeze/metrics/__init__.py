@@ -2,6 +2,7 @@
 
 from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
+from unfreeze.metrics.few import few_test_pictures
 from unfreeze.metrics.influence import heaviest_mistake, picture_contribution, picture_influence
 from unfreeze.metrics.intervals import wilson
 from unfreeze.metrics.naming import HIGHER_IS_BETTER, METRICS, PERCENTAGES, PRIMARY, check_metric, is_better
@@ -16,6 +17,7 @@ __all__ = [
     "evaluate_coverage",
     "evaluate_metric",
     "evaluate_scores",
+    "few_test_pictures",
     "heaviest_mistake",
     "is_better",
     "number_groups",

@@ -29,7 +29,7 @@ def cost_chart(contents: ComparisonContents) -> Chart | None:
     Where none are noted, seconds stand for them.
     """
     record, metric = contents.record, contents.record.metric
-    rows = [row for row in ranked_rows(record) if row.verdict is not None]
+    rows = [row for row in ranked_rows(record) if row.verdict is not None and row.val.mean is not None]
     by_work = all(row.work > 0 for row in rows)
     if not rows or not (by_work or all(row.seconds > 0 for row in rows)):
         return None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unfreeze.comparison_records import RowRecord, recommended_row, resume_command
 from unfreeze.records import Interval, write_text
 from unfreeze.reporting.comparison_charts import cost_chart, difference_chart, learning_charts
 from unfreeze.reporting.comparison_contents import ComparisonContents, read_comparison_contents
-from unfreeze.reporting.comparison_tables import LOOKS, MEANINGS, ranked_table, standing_of, training_table
-from unfreeze.reporting.comparison_verdict import doubts, judging_pictures, reading, state_of
+from unfreeze.reporting.comparison_tables import LOOKS, meanings, ranked_table, standing_of, training_table
+from unfreeze.reporting.comparison_verdict import doubts, judging_pictures, reading, state_of, tested_networks
 from unfreeze.reporting.headline import headline_chart
 from unfreeze.reporting.marks import glyph
 from unfreeze.reporting.rendering import render
@@ -27,9 +27,6 @@ from unfreeze.reporting.wording import (
     figure,
     interval,
 )
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 __all__ = ["write_comparison_report"]
 
@@ -69,7 +66,7 @@ def _page(contents: ComparisonContents) -> dict[str, Any]:
         "differences": difference_chart(contents),
         "learning": learning_charts(contents),
         "several_curves": record.options.seeds > 1 or record.options.folds is not None,
-        "meanings": _meanings(),
+        "meanings": [(glyph(LOOKS[verdict]), verdict, meaning) for verdict, meaning in meanings(record).items()],
         "trainings": training_table(contents),
         "has_folds": record.options.folds is not None,
         "best_link": contents.best_link,
@@ -102,20 +99,16 @@ def _test(contents: ComparisonContents, chosen: RowRecord) -> dict[str, Any] | N
         return None
     value = Interval(value=chosen.test.mean, low=chosen.test.low, high=chosen.test.high)
     chance, how = (None, "") if contents.best is None else chance_level(contents.best)
-    seeds = f", mean of {record.options.seeds} seeds" if record.options.seeds > 1 else ""
+    of = f", {networks}" if (networks := tested_networks(record)) else ""
     return {
         "figure": figure(record.metric, value.value),
         "title": f"{METRIC_NAMES.get(record.metric, record.metric)} on {count(record.n_test)} test pictures, "
-        f"which decided nothing{seeds}",
+        f"which decided nothing{of}",
         "limits": interval(record.metric, value),
         "drawing": headline_chart(
             value, metric=record.metric, task=record.task, chance=chance, chance_name=how.lower()
         ),
     }
-
-
-def _meanings() -> list[tuple[Markup, str, str]]:
-    return [(glyph(LOOKS[verdict]), verdict, meaning) for verdict, meaning in MEANINGS.items()]
 
 
 def _commands(contents: ComparisonContents) -> list[tuple[str, str]]:

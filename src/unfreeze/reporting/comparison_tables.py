@@ -5,23 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unfreeze.comparison_records import RowRecord, Spread, ranked_rows
+from unfreeze.comparison_records import RowRecord, Spread, network_name, ranked_rows
+from unfreeze.reporting.comparison_verdict import explains
 from unfreeze.reporting.marks import Look, glyph
 from unfreeze.reporting.wording import amount, count, difference, duration, figure
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from unfreeze.comparison_records import CompareRecord
     from unfreeze.reporting.comparison_contents import ComparisonContents
 
-__all__ = ["LOOKS", "MEANINGS", "RankedRow", "TrainingRow", "ranked_table", "standing_of", "training_table"]
+__all__ = ["LOOKS", "RankedRow", "TrainingRow", "meanings", "ranked_table", "standing_of", "training_table"]
 
 LOOKS = {"best": Look("best", "circle", 1), "tied": Look("tied", "diamond", 3), "worse": Look("worse", "triangle", 2)}
-MEANINGS = {
-    "best": "measured best; of equal ones the cheapest",
-    "tied": "cannot be told from the best: the interval of the difference holds 0. That is not “equal”",
-    "worse": "worse than the best by more than chance explains",
-}
 STANDINGS = {"failed": "failed", "interrupted": "not finished", "not begun": "not begun", "done": "not ranked"}
 
 
@@ -75,6 +72,15 @@ class TrainingRow:
     link: str
 
 
+def meanings(record: CompareRecord) -> dict[str, str]:
+    """Return what each verdict means."""
+    return {
+        "best": "measured best; of equal ones the cheapest",
+        "tied": "cannot be told from the best: the interval of the difference holds 0. That is not “equal”",
+        "worse": f"worse than the best by more than {explains(record)}",
+    }
+
+
 def standing_of(row: RowRecord) -> str:
     """Return a row's verdict, or why it has none."""
     return row.verdict or STANDINGS[row.status]
@@ -107,7 +113,7 @@ def _ranked(row: RowRecord, rank: str) -> RankedRow:
     return RankedRow(
         rank=rank,
         name=row.name,
-        network=f"{row.model}, {row.size} px",
+        network=f"{network_name(row.model)}, {row.size} px",
         value="–" if row.val.mean is None else figure(metric, row.val.mean),
         limits=_limits(metric, row.val),
         difference="" if is_best else difference(metric, row.difference.mean),

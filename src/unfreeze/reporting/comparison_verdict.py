@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unfreeze.comparison_records import CompareRecord, RowRecord, ranked_rows, recommended_row, resume_command
-from unfreeze.reporting.verdict import SMALL_TEST
+from unfreeze.metrics import few_test_pictures
 from unfreeze.reporting.wording import count, difference_size, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["doubts", "judging_pictures", "reading", "state_of"]
+__all__ = ["doubts", "explains", "judging_pictures", "reading", "state_of", "tested_networks"]
 
 MOST_NAMES = 5  # in a sentence
 FEWEST_ROWS = 2  # to compare
@@ -32,6 +32,20 @@ def judging_pictures(record: CompareRecord) -> str:
     """Return how many pictures decided, and on which side they lay."""
     n = count(record.n_judging)
     return f"{n} validation pictures" if record.options.folds is None else f"{n} pictures out of fold"
+
+
+def explains(record: CompareRecord) -> str:
+    """Return what intervals cover, as the end of "by more than"; of one seed, other pictures only."""
+    return "other pictures would explain" if record.options.seeds == 1 else "chance explains"
+
+
+def tested_networks(record: CompareRecord) -> str:
+    """Say whose the figure on test is, where it is not that of one network; empty where it is."""
+    n_seeds, n_folds = record.options.seeds, record.options.folds
+    if n_folds is None:
+        return f"mean of {n_seeds} seeds" if n_seeds > 1 else ""
+    each = "one per fold" if n_seeds == 1 else "one per fold and seed"
+    return f"mean of its {n_seeds * n_folds} networks, {each}"
 
 
 def state_of(record: CompareRecord, directory: Path) -> str:
@@ -64,7 +78,7 @@ def _choice(record: CompareRecord) -> Iterator[str]:
     tied = [row.name for row in ranked if row.verdict == "tied"]
     worse = [row.name for row in ranked if row.verdict == "worse"]
     if not tied:
-        yield f"Take {chosen.name}: it is best, and {_some(worse)} {_are(worse)} worse by more than chance explains."
+        yield f"Take {chosen.name}: it is best, and {_some(worse)} {_are(worse)} worse by more than {explains(record)}."
         return
     yield from _among_untold(record, ranked[0], tied, chosen, is_all=not worse)
     if worse:
@@ -114,9 +128,19 @@ def _missing(record: CompareRecord) -> Iterator[str]:
 
 def _doubts(record: CompareRecord) -> Iterator[str]:
     if sum(row.verdict is not None for row in record.rows) >= FEWEST_ROWS and record.options.seeds == 1:
-        yield "Each row was trained with one seed: another random start might order them differently."
-    if recommended_row(record) is not None and record.n_test < SMALL_TEST:
-        yield f"{record.n_test} test pictures are few: read the interval, not the figure."
+        yield (
+            "Each row was trained with one seed: another random start might order them differently, and the intervals, "
+            "which are about these very networks, do not cover it."
+        )
+    if recommended_row(record) is None:
+        return
+    if record.options.folds is not None:
+        yield (
+            f"The figure on test is the {tested_networks(record)}; best/ was trained again on all of train, and its "
+            "own figure may differ."
+        )
+    if few := few_test_pictures(record.n_test, n_groups=record.n_test_groups):
+        yield few
 
 
 def _some(names: Sequence[str]) -> str:

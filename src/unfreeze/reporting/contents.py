@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "read_contents"]
 
+SHOWN = ("phase", "phase_index", "train_loss", "val_loss", "lr_head", "lrs")  # of an epoch, beside what all have
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
@@ -67,7 +69,7 @@ def read_contents(directory: Path) -> Contents:
         record=record,
         model=model,
         layers=_optional(directory / "layers.json", tuple[LayerRecord, ...]) or (),
-        history=tuple(read_jsonl(history)) if history.is_file() else (),
+        history=tuple(read_jsonl(history, required=SHOWN)) if history.is_file() else (),
         predictions=(
             read_predictions(table, task=_task(record, model), outputs=record.classes) if table.is_file() else None
         ),

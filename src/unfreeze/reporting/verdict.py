@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unfreeze.evaluation.mistakes import worst_confusions
-from unfreeze.metrics import HIGHER_IS_BETTER
+from unfreeze.metrics import HIGHER_IS_BETTER, few_test_pictures
 from unfreeze.reporting.wording import METRIC_NAMES, count, figure, interval
 
 if TYPE_CHECKING:
     from unfreeze.reporting.contents import Contents
 
-__all__ = ["SMALL_TEST", "Verdict", "chance_level", "give_verdict"]
-
-SMALL_TEST = 100  # pictures
+__all__ = ["Verdict", "chance_level", "give_verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +118,8 @@ def _confusions(contents: Contents) -> list[str]:
 def _doubts(contents: Contents) -> list[str]:
     record = contents.record
     name, n = record.primary_metric, record.data.split_counts.get("test", 0)
-    doubts = []
-    if n < SMALL_TEST:
-        doubts.append(f"{n} test pictures are few: read the interval, not the figure.")
+    few = few_test_pictures(n, n_groups=record.data.n_test_groups)
+    doubts = [few] if few else []
     on_val, on_test = record.metrics.val.get(name), record.metrics.test[name]
     if on_val is not None and on_val.value is not None and on_test.low is not None and on_test.high is not None:
         beyond = on_val.value > on_test.high if HIGHER_IS_BETTER[name] else on_val.value < on_test.low

@@ -11,7 +11,7 @@ import numpy as np
 from unfreeze.data import epoch_order
 from unfreeze.data.spec import Augment
 
-__all__ = ["LoopSettings"]
+__all__ = ["LoopSettings", "n_used_of", "steps_per_epoch_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,18 @@ class LoopSettings:
     @property
     def steps_per_epoch(self) -> int:
         """The number of optimizer steps in an epoch, the same in all."""
-        return math.ceil(self._n_used / self.batch_size)
+        return steps_per_epoch_of(len(self.train), batch_size=self.batch_size)
 
     @property
     def _n_used(self) -> int:
-        n = len(self.train)
-        return n - (n > self.batch_size and n % self.batch_size == 1)
+        return n_used_of(len(self.train), batch_size=self.batch_size)
+
+
+def n_used_of(n_train: int, *, batch_size: int) -> int:
+    """Return how many pictures an epoch uses: a last batch of a single one is left out."""
+    return n_train - (n_train > batch_size and n_train % batch_size == 1)
+
+
+def steps_per_epoch_of(n_train: int, *, batch_size: int) -> int:
+    """Return the number of optimizer steps in an epoch of that many training pictures."""
+    return math.ceil(n_used_of(n_train, batch_size=batch_size) / batch_size)

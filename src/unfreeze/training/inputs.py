@@ -82,6 +82,7 @@ class StudiedData:
             split_counts={"train": len(split.train), "val": len(split.val), "test": len(split.test)},
             split_sha256=split.sha256,
             split_given=dataset.splits is not None,
+            n_test_groups=None if dataset.groups is None else len({dataset.groups[i] for i in split.test}),
             notes=self.notes,
         )
 

@@ -8,44 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.comparing import TINY, Recording, compared
 
 import unfreeze as uf
-from unfreeze.comparison import CellInfo, CellResult, SilentComparison
 from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError
 from unfreeze.records import read_json
-from unfreeze.training import StepInfo
-
-TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "batch_size": 8, "augment": "none"}
-WAYS = ["head", "full"]
-
-
-class Recording(SilentComparison):
-    """Keeps what it is told, and interrupts as Ctrl-C does at the step of the given number."""
-
-    def __init__(self, *, interrupt_at: int | None = None) -> None:
-        self.cells: list[CellInfo] = []
-        self.results: list[CellResult] = []
-        self.notes: list[str] = []
-        self._left = interrupt_at
-
-    def cell(self, info: CellInfo) -> None:
-        self.cells.append(info)
-
-    def cell_done(self, result: CellResult) -> None:
-        self.results.append(result)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def step(self, info: StepInfo) -> None:
-        if self._left is not None and info.step:
-            self._left -= 1
-            if self._left == 0:
-                raise KeyboardInterrupt
-
-
-def compared(data: Path, out: Path, **changes: Any) -> uf.Comparison:
-    return uf.compare(data, out=out, **{"strategies": WAYS, "epochs": 2, **TINY, **changes})
 
 
 def written(out: Path) -> dict[str, int]:
@@ -94,15 +61,14 @@ def test_an_interrupted_comparison_goes_on_without_repeating_what_is_finished(
     assert [row.status for row in stopped.rows] == ["done", "interrupted"]
     assert stopped.rows[0].verdict == "best", "what is finished is ranked"
     assert "This comparison was interrupted. Go on with:" in (out / "report.html").read_text(encoding="utf-8")
-    with pytest.raises(RunError, match="no best run yet"):
-        _ = stopped.best
+    assert stopped.best.record.config.strategy == "head", "what needs no training is done after an interrupt too"
     before = written(out)
     halfway = uf.compare(out=out, resume=True, budget=0.001)
     assert halfway.record.status == "stopped"
     assert halfway.best.record.config.strategy == "head", "a budget's end leaves the best of what is known"
     with pytest.raises(InterruptedRunError):
         uf.compare(out=out, resume=True, progress=Recording(interrupt_at=1))
-    assert uf.Comparison(out).record.best is None, "what was best may not be, now that more is known"
+    assert uf.Comparison(out).best.record.config.strategy == "head"
     watched = Recording()
     resumed = uf.compare(out=out, resume=True, progress=watched)
     assert [result.cell.row for result in watched.results] == ["full"]
@@ -147,6 +113,9 @@ def test_a_budget_that_ends_keeps_what_is_finished(image_folder: Path, tmp_path:
     with pytest.raises(FailedError, match=r"The budget ended before any row was finished.*--resume --out") as told:
         compared(image_folder, out, budget=0.001)
     assert told.value.exit_code == 1
+    assert 'It stopped at "head", which had not come to a checkpoint and begins anew.' in str(told.value)
+    with pytest.raises(RunError, match="no best run yet"):
+        _ = uf.Comparison(out).best
     assert uf.Comparison(out).record.status == "stopped"
     assert "Nothing to take yet" in (out / "report.html").read_text(encoding="utf-8")
     found = uf.compare(out=out, resume=True)
@@ -164,6 +133,9 @@ def test_folds_judge_every_picture_that_does_not_test(image_folder: Path, tmp_pa
     assert test.isdisjoint(judged)
     whole = found.best.record.split
     assert len(whole["train"]) > max(len(run.record.split["train"]) for run in runs), "trained again, on all of train"
+    page = (found.path / "report.html").read_text(encoding="utf-8")
+    assert "mean of its 2 networks, one per fold" in page
+    assert "best/ was trained again on all of train" in page
 
 
 @pytest.mark.slow
@@ -208,6 +180,7 @@ def test_seeds_of_a_head_on_a_pretrained_network_are_trained_at_once(image_folde
     )
     assert [info.seed for info in watched.cells] == [0]
     assert [result.cell.seed for result in watched.results] == [0, 1, 2]
+    assert {result.cell.seconds_after for result in watched.results} == {0.0}, "when they are told, none is left"
     runs = [uf.load(found.path / cell.run) for cell in found.record.cells]
     heads = {str(run.layers[-1].sha256_after) for run in runs}
     assert len(heads) == 3

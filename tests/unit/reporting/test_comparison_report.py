@@ -90,7 +90,9 @@ def test_a_row_that_all_others_are_worse_than_is_taken_for_that(tmp_path: Path) 
         Way("head", 0.5, difference=-0.3, verdict="worse"),
         Way("full", 0.8, difference=0.0, verdict="best", recommended=True),
     )
-    assert said(tmp_path, ways) == "Take full: it is best, and head is worse by more than chance explains."
+    take = "Take full: it is best, and head is worse by more than"
+    assert said(tmp_path, ways, seeds=2) == f"{take} chance explains."
+    assert said(tmp_path, ways) == f"{take} other pictures would explain.", "one seed tells nothing of other seeds"
 
 
 def test_ties_everywhere_are_too_little_data_to_tell(tmp_path: Path) -> None:
@@ -320,17 +322,28 @@ def test_names_of_the_user_are_never_markup(page: Callable[..., str]) -> None:
 
 def test_an_edited_comparison_leads_nowhere_else(page: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
-    (tmp_path / "secret" / "report.html").write_text("")
-    record = record_of(tmp_path)
-    first, second, third, *rest = record.cells
-    cells = (
-        msgspec.structs.replace(first, run="../secret"),
-        msgspec.structs.replace(second, run=str(tmp_path / "secret")),
-        msgspec.structs.replace(third, run="javascript:alert(1)"),
-        *rest,
-    )
-    text = page(cells=cells, best="../secret")
+    first, *rest = record_of(tmp_path).cells
+    for outside in ("../secret", str(tmp_path / "secret"), "..\\secret", ""):
+        edited = write_comparison(tmp_path / "edited", cells=(msgspec.structs.replace(first, run=outside), *rest))
+        with pytest.raises(RunError, match="names a run that is not below its directory"):
+            write_comparison_report(edited)
+    with pytest.raises(RunError, match="names a run that is not below its directory"):
+        page(best="../secret")
+    text = page(cells=(msgspec.structs.replace(first, run="javascript:alert(1)"), *rest))
     assert [link for link in outline(text).addresses if not link.startswith("#")] == []
+
+
+def test_a_verdict_without_a_figure_is_left_out_of_the_charts(page: Callable[..., str]) -> None:
+    text = page((Way("head", verdict="best", recommended=True), *TIES[1:]))
+    assert "Take head" in shown_text(text)
+
+
+@pytest.mark.parametrize("line", ["5", '{"epoch": 0, "best": true}', '{"epoch": 0, "metrics": null, "best": true}'])
+def test_an_edited_history_is_named(tmp_path: Path, line: str) -> None:
+    (run,) = (write_comparison(tmp_path / "compared", SIX_ROWS[1:2]) / "runs").iterdir()
+    (run / "history.jsonl").write_text(f"{line}\n")
+    with pytest.raises(RunError, match=r'Line 1 of ".*history.jsonl" is not that of an epoch .* edited by hand'):
+        write_comparison_report(tmp_path / "compared")
 
 
 def test_a_directory_without_a_sound_compare_json_is_refused(tmp_path: Path) -> None:
@@ -349,6 +362,15 @@ def test_several_seeds_and_many_test_pictures_leave_no_doubts(tmp_path: Path) ->
     assert doubts(record_of(tmp_path, seeds=3, n_test=40)) == (
         "40 test pictures are few: read the interval, not the figure.",
     )
+    assert doubts(record_of(tmp_path, seeds=3, n_test=400, n_test_groups=12)) == (
+        "400 test pictures of 12 groups are few: read the interval, not the figure.",
+    )
+
+
+def test_with_folds_it_is_said_whose_the_figure_on_test_is(page: Callable[..., str]) -> None:
+    text = shown_text(page(folds=5, seeds=2))
+    assert "which decided nothing, mean of its 10 networks, one per fold and seed" in text
+    assert "best/ was trained again on all of train" in text
 
 
 def test_reporting_a_comparison_loads_no_torch(tmp_path: Path) -> None:
