@@ -54,7 +54,6 @@ class Cell:
     rates: str = ""
     strength: float = 0.0  # 0..1, by the root of how far it moved, beside the group that moved furthest
     moved: str = ""
-    norm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +272,6 @@ def _cell(layer: LayerRecord | None, *, furthest: float) -> Cell:
         rates=" to ".join(rate(lr) for lr in dict.fromkeys((*rates[:1], *rates[-1:]))),
         strength=round(math.sqrt(layer.distance / furthest), 3) if _is_old(layer) and furthest > 0 else 0.0,
         moved=moved,
-        norm="" if layer.norm == "none" else layer.norm,
     )
 
 
