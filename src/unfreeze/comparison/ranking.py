@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,14 @@ def judge_rows(
         ConfigError: the metric is not defined on these pictures.
         RunError: a run's predictions cannot be read.
     """
+    said = [[_outputs(runs, dataset, indices, side="val", metric=metric) for runs in row.runs] for row in rows]
     outputs = [
-        RowOutputs(
-            name=row.name,
-            outputs=tuple(_outputs(runs, dataset, indices, side="val", metric=metric) for runs in row.runs),
-            cost=row.work,
-        )
-        for row in rows
+        RowOutputs(name=row.name, outputs=tuple(values for values, _ in of_row), cost=row.work)
+        for row, of_row in zip(rows, said, strict=True)
     ]
-    found = _compare(outputs, dataset, indices, metric=metric, seed=seed)
+    folds = said[0][0][1]
+    assert all((own == folds).all() for of_row in said for _, own in of_row), "rows were judged in other folds"
+    found = _compare(outputs, dataset, indices, metric=metric, seed=seed, folds=folds)
     return {each.name: each for each in found}
 
 
@@ -71,28 +70,40 @@ def judge_test(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metric
     With folds, each network of each fold counts as one: every one of them has seen all of these pictures for the first
     time. Raises what `judge_rows` raises.
     """
-    outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric) for runs in row.runs for run in runs)
+    networks = [run for runs in row.runs for run in runs]
+    outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric)[0] for run in networks)
     rows = [RowOutputs(name=row.name, outputs=outputs, cost=row.work)]
     (found,) = _compare(rows, dataset, indices, metric=metric, seed=seed)
     return Spread(mean=found.value, low=found.low, high=found.high)
 
 
 def _compare(
-    rows: Sequence[RowOutputs], dataset: Dataset, indices: Sequence[int], *, metric: str, seed: int
+    rows: Sequence[RowOutputs],
+    dataset: Dataset,
+    indices: Sequence[int],
+    *,
+    metric: str,
+    seed: int,
+    folds: NDArray[np.intp] | None = None,
 ) -> tuple[RowStatistics, ...]:
     groups = None if dataset.groups is None else [dataset.groups[i] for i in indices]
     truth = dataset.targets[np.asarray(indices)]
-    return compare_rows(rows, truth, task=dataset.task, metric=metric, groups=groups, seed=seed)
+    return compare_rows(rows, truth, task=dataset.task, metric=metric, groups=groups, folds=folds, seed=seed)
 
 
-def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, side: str, metric: str) -> Array:
-    """Return what the metric reads for pictures that several runs have predicted, each a part of them."""
-    found: Mapping[str, Array] = {}
-    for run in runs:
+def _outputs(
+    runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, side: str, metric: str
+) -> tuple[Array, NDArray[np.intp]]:
+    """Return what the metric reads for pictures that several runs have predicted, each a part, and which run did."""
+    found: dict[str, Array] = {}
+    number_of: dict[str, int] = {}
+    for number, run in enumerate(runs):
         predictions = read_predictions(run / "predictions.csv", task=dataset.task, outputs=dataset.outputs).of(side)
         values = read_by(metric, predictions.scores, _decisions(predictions, dataset.task))
-        found = {**found, **dict(zip(predictions.files, values, strict=True))}
-    return np.stack([found[dataset.files[i]] for i in indices]).astype(np.float64)
+        found.update(zip(predictions.files, values, strict=True))
+        number_of.update(dict.fromkeys(predictions.files, number))
+    files = [dataset.files[i] for i in indices]
+    return np.stack([found[file] for file in files]).astype(np.float64), np.array([number_of[file] for file in files])
 
 
 def _decisions(predictions: Predictions, task: TaskName) -> Array | None:
