@@ -116,6 +116,7 @@ def check(data: str | Path, *, progress: Progress | None = None, **options: Any)
 def _features_note(found: CachedFeatures | None, task: TaskName) -> str:
     """Say whether a check could look at features, and what it could not do."""
     from unfreeze.auditing import has_cleanlab
+    from unfreeze.auditing.probing import MIN_PROBED
     from unfreeze.auditing.suspects import NO_CLEANLAB
 
     if found is None:
@@ -125,7 +126,14 @@ def _features_note(found: CachedFeatures | None, task: TaskName) -> str:
         )
     height, width = found.size
     told = f"Features of {found.model} at {width}×{height} px are in the cache and were looked at."
-    return told if task == "regression" or has_cleanlab() else f"{told} {NO_CLEANLAB}"
+    if task == "regression":
+        return told
+    if not has_cleanlab():
+        return f"{told} {NO_CLEANLAB}"
+    n_pictures = len(found.values)
+    if n_pictures < MIN_PROBED:
+        return f"{told} Labels were not checked: that takes {MIN_PROBED} readable pictures, but there are {n_pictures}."
+    return told
 
 
 def plan_for(model: str, **options: Any) -> Plan:

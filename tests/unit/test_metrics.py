@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from unfreeze.errors import ConfigError
 from unfreeze.metrics import (
@@ -16,6 +17,7 @@ from unfreeze.metrics import (
     METRICS,
     PRIMARY,
     check_metric,
+    evaluate_metric,
     evaluate_scores,
     heaviest_mistake,
     is_better,
@@ -24,7 +26,7 @@ from unfreeze.metrics import (
     score,
     wilson,
 )
-from unfreeze.metrics.components import COMPONENTS
+from unfreeze.metrics.components import COMPONENTS, RANKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +141,62 @@ def test_values_are_those_of_scikit_learn(seed: int) -> None:
         ("r2", reference.r2_score),
     ):
         assert score(name, values, predicted) == pytest.approx(function(values, predicted))
+
+
+def out_of_fold(name: str, *, n: int = 300, n_folds: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truths, scores on one scale, and the number of the fold that gave each."""
+    rng = np.random.default_rng(0)
+    truth = (
+        rng.integers(0, 3, n) if name == "auroc" else (rng.random((n, 4)) < (0.4, 0.2, 0.1, 0.02)).astype(np.float32)
+    )
+    marks = np.eye(3)[truth] if name == "auroc" else truth
+    return truth, expit(rng.normal(size=marks.shape) + 2 * marks - 1), np.arange(n) % n_folds
+
+
+@pytest.mark.parametrize("name", sorted(RANKED))
+def test_one_stratum_is_no_strata(name: str) -> None:
+    truth, scores, _ = out_of_fold(name)
+    one = np.zeros(len(truth), dtype=np.intp)
+    assert evaluate_metric(name, truth, scores, strata=one) == evaluate_metric(name, truth, scores)
+    np.testing.assert_array_equal(
+        picture_influence(name, truth, scores, strata=one), picture_influence(name, truth, scores)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(RANKED))
+def test_what_ranks_does_not_look_at_the_scales_of_the_networks_of_other_folds(name: str) -> None:
+    truth, scores, folds = out_of_fold(name)
+    scale = np.array([1.0, 0.1, 0.5, 0.9, 0.02])[folds][:, None]
+    assert score(name, truth, scores * scale, strata=folds) == score(name, truth, scores, strata=folds)
+    assert score(name, truth, scores * scale) < score(name, truth, scores) - 0.05
+    influence = picture_influence(name, truth, scores, strata=folds)
+    np.testing.assert_array_equal(picture_influence(name, truth, scores * scale, strata=folds), influence)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_out_of_fold_areas_and_precisions_are_means_over_folds_by_their_positives() -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    truth, scores, folds = out_of_fold("map")
+    areas, precisions = [], []
+    for real, said in zip(truth.T, scores.T, strict=True):
+        parts = [(real[folds == f], said[folds == f]) for f in range(5) if real[folds == f].any()]
+        weights = [part.sum() for part, _ in parts]
+        areas.append(np.average([roc_auc_score(*part) for part in parts], weights=weights))
+        precisions.append(np.average([average_precision_score(*part) for part in parts], weights=weights))
+    assert score("map", truth, scores, strata=folds) == pytest.approx(np.mean(precisions))
+    of_label = [
+        score("auroc", real.astype(int), np.stack([1 - p, p], axis=1), strata=folds)
+        for real, p in zip(truth.T, scores.T, strict=True)
+    ]
+    assert of_label == pytest.approx(areas)
+
+
+def test_where_no_fold_has_two_classes_there_is_no_area() -> None:
+    truth = np.array([0, 0, 1, 1])
+    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
+    assert np.isnan(score("auroc", truth, scores, strata=truth))
+    assert score("auroc", truth, scores, strata=np.array([0, 1, 0, 1])) == 1
 
 
 @pytest.mark.parametrize("name", sorted(COMPONENTS))

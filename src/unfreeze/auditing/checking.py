@@ -71,7 +71,7 @@ def _from_features(
     found = likeness_findings(usable, features, None if split is None else _subsplit(split, place), known=alike)
     if dataset.task != "regression" and has_cleanlab():
         suspects = probed_suspects(usable, features, units=[*alike, *group_members(usable)])
-        found += suspect_finding(suspects, n_checked=len(usable))
+        found += suspect_finding(suspects or (), n_checked=usable.targets.size)
     return found
 
 

@@ -45,7 +45,7 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SuspectList(msgspec.Struct, frozen=True, kw_only=True):
-    """The label suspects of a run."""
+    """The label suspects of a run; of several labels a picture has, each counts."""
 
     suspects: tuple[Suspect, ...] = ()  # the most suspicious first, not all
     n_suspects: int = 0
@@ -79,8 +79,8 @@ def label_suspects(dataset: Dataset, indices: Sequence[int], probabilities: np.n
 
 def probed_suspects(
     dataset: Dataset, features: np.ndarray, *, units: Sequence[Sequence[int]] = (), seed: int = 0
-) -> tuple[Suspect, ...]:
-    """Return the labels that a cross-validated linear probe on features contradicts; none of a few pictures.
+) -> tuple[Suspect, ...] | None:
+    """Return the labels that a cross-validated linear probe on features contradicts; None: too few pictures to probe.
 
     Args:
         dataset: a classification or multi-label data set.
@@ -89,7 +89,7 @@ def probed_suspects(
         seed: of the folds.
     """
     if len(dataset) < MIN_PROBED:
-        return ()
+        return None
     if dataset.task == "classification":
         said = cross_validated(features, dataset.targets, units=units, n_classes=len(dataset.outputs), seed=seed)
     else:
@@ -110,7 +110,12 @@ def group_members(dataset: Dataset) -> list[list[int]]:
 
 
 def suspect_finding(suspects: Sequence[Suspect], *, n_checked: int) -> list[Finding]:
-    """Return what a check says of label suspects; nothing if there are none."""
+    """Return what a check says of label suspects; nothing if there are none.
+
+    Args:
+        suspects: the most suspicious first.
+        n_checked: labels that were judged: one of each picture, or all that it may have.
+    """
     if not suspects:
         return []
     first = suspects[0]

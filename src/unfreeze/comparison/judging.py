@@ -53,7 +53,7 @@ def _judge(
 ) -> None:
     dataset, seed = study.data.dataset, seed_of_data(state.record.config)
     try:
-        found = judge_rows(usable, dataset, study.judging, metric=study.metric, seed=seed)
+        found = judge_rows(usable, dataset, study.judging, metric=study.metric, seed=seed, folds=study.judging_folds)
     except ConfigError as error:
         note = f"The rows cannot be ranked: {error}"
         state.note(note)

@@ -88,7 +88,12 @@ class Spread:
 
 
 def measure(
-    metric: str, truth: Array, outputs: Sequence[Sequence[Array]], clusters: NDArray[np.intp] | None = None
+    metric: str,
+    truth: Array,
+    outputs: Sequence[Sequence[Array]],
+    clusters: NDArray[np.intp] | None = None,
+    *,
+    strata: NDArray[np.intp] | None = None,
 ) -> Measured:
     """Return what a metric that is defined on these pictures says of every row.
 
@@ -97,6 +102,7 @@ def measure(
         truth: as `score` takes it.
         outputs: per row and seed, as `score` takes them.
         clusters: (n,) the number of each picture's group; None: each is its own.
+        strata: (n,) the number of the fold whose network said what is judged; see `score`.
     """
 
     def by_group(each: Floats) -> Floats:
@@ -106,10 +112,12 @@ def measure(
     if clusters is not None:
         mistake = min(1.0, mistake * len(truth) / (int(clusters.max()) + 1))
     return Measured(
-        values=np.array([[score(metric, truth, each) for each in row] for row in outputs]),
-        influences=np.array([[by_group(picture_influence(metric, truth, each)) for each in row] for row in outputs]),
+        values=np.array([[score(metric, truth, each, strata=strata) for each in row] for row in outputs]),
+        influences=np.array(
+            [[by_group(picture_influence(metric, truth, each, strata=strata)) for each in row] for row in outputs]
+        ),
         contributions=np.array(
-            [[by_group(picture_contribution(metric, truth, each)) for each in row] for row in outputs]
+            [[by_group(picture_contribution(metric, truth, each, strata=strata)) for each in row] for row in outputs]
         ),
         mistake=mistake,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,13 @@ def read_outputs(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metr
 
 
 def judge_rows(
-    rows: Sequence[RowOutputs], dataset: Dataset, indices: Sequence[int], *, metric: str, seed: int
+    rows: Sequence[RowOutputs],
+    dataset: Dataset,
+    indices: Sequence[int],
+    *,
+    metric: str,
+    seed: int,
+    folds: Sequence[int] | None = None,
 ) -> dict[str, RowStatistics]:
     """Rank rows on the pictures that decide.
 
@@ -61,11 +67,12 @@ def judge_rows(
         indices: of those that decide: the validation side, or all that the folds are made of.
         metric: what ranks.
         seed: of the draws behind the limits.
+        folds: which fold holds out each of these pictures; None without folds.
 
     Raises:
         ConfigError: the metric is not defined on these pictures.
     """
-    found = _compare(rows, dataset, indices, metric=metric, seed=seed)
+    found = _compare(rows, dataset, indices, metric=metric, seed=seed, folds=folds)
     return {each.name: each for each in found}
 
 
@@ -79,23 +86,30 @@ def judge_test(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metric
         ConfigError: the metric is not defined on these pictures.
         RunError, FailedError: see `read_outputs`.
     """
-    outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric) for runs in row.runs for run in runs)
+    networks = [run for runs in row.runs for run in runs]
+    outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric) for run in networks)
     rows = [RowOutputs(name=row.name, outputs=outputs, cost=row.work)]
     (found,) = _compare(rows, dataset, indices, metric=metric, seed=seed)
     return Spread(mean=found.value, low=found.low, high=found.high)
 
 
 def _compare(
-    rows: Sequence[RowOutputs], dataset: Dataset, indices: Sequence[int], *, metric: str, seed: int
+    rows: Sequence[RowOutputs],
+    dataset: Dataset,
+    indices: Sequence[int],
+    *,
+    metric: str,
+    seed: int,
+    folds: Sequence[int] | None = None,
 ) -> tuple[RowStatistics, ...]:
     groups = None if dataset.groups is None else [dataset.groups[i] for i in indices]
     truth = dataset.targets[np.asarray(indices)]
-    return compare_rows(rows, truth, task=dataset.task, metric=metric, groups=groups, seed=seed)
+    return compare_rows(rows, truth, task=dataset.task, metric=metric, groups=groups, folds=folds, seed=seed)
 
 
 def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, side: str, metric: str) -> Array:
     """Return what the metric reads for pictures that several runs have predicted, each a part of them."""
-    found: Mapping[str, Array] = {}
+    found: dict[str, Array] = {}
     for run in runs:
         predictions = read_predictions(run / "predictions.csv", task=dataset.task, outputs=dataset.outputs).of(side)
         if not np.isfinite(predictions.scores).all():  # decisions may look sound: the first class wins among nans
@@ -104,7 +118,7 @@ def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, 
                 "(--lr) usually helps."
             )
         values = read_by(metric, predictions.scores, _decisions(predictions, dataset.task))
-        found = {**found, **dict(zip(predictions.files, values, strict=True))}
+        found.update(zip(predictions.files, values, strict=True))
     files = [dataset.files[i] for i in indices]
     lacking = [file for file in files if file not in found]
     if lacking:

@@ -78,6 +78,7 @@ def compare_rows(
     task: TaskName,
     metric: str | None = None,
     groups: Sequence[str] | None = None,
+    folds: Sequence[int] | NDArray[np.intp] | None = None,
     seed: int = 0,
 ) -> tuple[RowStatistics, ...]:
     """Compare rows on the same pictures and seeds, and say which are best, tied or worse.
@@ -94,6 +95,8 @@ def compare_rows(
         task: the task.
         metric: what ranks; the task's primary one for None.
         groups: (n,) what each picture belongs to (patient, item): a group counts as one observation.
+        folds: (n,) the number of the fold in which each picture was held out, the same for all rows; None without
+            folds. What ranks pictures (`map`, `auroc`) ranks each among those of its own fold.
         seed: of the draws behind the limits.
 
     Returns:
@@ -105,15 +108,18 @@ def compare_rows(
     """
     name = check_metric(metric, task)
     real = np.asarray(truth)
-    _check_rows(rows, len(real), groups)
-    clusters = number_groups(groups)
-    intervals = [[evaluate_metric(name, real, o, clusters=clusters, seed=seed) for o in row.outputs] for row in rows]
+    _check_rows(rows, len(real), groups, folds)
+    clusters, strata = number_groups(groups), None if folds is None else np.asarray(folds, dtype=np.intp)
+    intervals = [
+        [evaluate_metric(name, real, o, clusters=clusters, strata=strata, seed=seed) for o in row.outputs]
+        for row in rows
+    ]
     if any(each.value is None for of_row in intervals for each in of_row):
         raise ConfigError(
             f"{name} is not defined on these {len(real)} pictures (one class, no positive label or constant targets), "
             "so it cannot rank. Compare by another metric, or on more pictures."
         )
-    measured = measure(name, real, [row.outputs for row in rows], clusters)
+    measured = measure(name, real, [row.outputs for row in rows], clusters, strata=strata)
     means = measured.values.mean(axis=1)
     rank = _ranks(name, rows, means)
     best = rank[0]
@@ -133,7 +139,12 @@ def compare_rows(
     )
 
 
-def _check_rows(rows: Sequence[RowOutputs], n_pictures: int, groups: Sequence[str] | None) -> None:
+def _check_rows(
+    rows: Sequence[RowOutputs],
+    n_pictures: int,
+    groups: Sequence[str] | None,
+    folds: Sequence[int] | NDArray[np.intp] | None,
+) -> None:
     if not rows or not n_pictures:
         raise ConfigError(f"A comparison needs rows and pictures, but got {len(rows)} rows and {n_pictures} pictures.")
     problems = []
@@ -144,8 +155,7 @@ def _check_rows(rows: Sequence[RowOutputs], n_pictures: int, groups: Sequence[st
     if len(set(counts.values())) > 1 or 0 in counts.values():
         listed = ", ".join(f"{name}: {n}" for name, n in counts.items())
         problems.append(f"Each row needs the same seeds, at least one, but has {listed}. Compare those that all have.")
-    if groups is not None and len(groups) != n_pictures:
-        problems.append(f"Each of the {n_pictures} pictures needs a group, but {len(groups)} groups were given.")
+    problems += _missing(n_pictures, group=groups, fold=folds)
     for row in rows:
         if not math.isfinite(row.cost):
             problems.append(f'The cost of "{row.name}" is {row.cost}, but must be a finite number.')
@@ -160,6 +170,15 @@ def _check_rows(rows: Sequence[RowOutputs], n_pictures: int, groups: Sequence[st
                     "Leave the row out, or lower its rate."
                 )
     raise_together(problems)
+
+
+def _missing(n_pictures: int, **given: Sequence[Any] | NDArray[np.intp] | None) -> list[str]:
+    """Say which of what was given is not one of each picture."""
+    return [
+        f"Each of the {n_pictures} pictures needs a {what}, but {len(each)} {what}s were given."
+        for what, each in given.items()
+        if each is not None and len(each) != n_pictures
+    ]
 
 
 def _ranks(name: str, rows: Sequence[RowOutputs], means: NDArray[np.float64]) -> list[int]:

@@ -42,6 +42,14 @@ class Study:
         return split.val if self.options.folds is None else tuple(sorted((*split.train, *split.val)))
 
     @property
+    def judging_folds(self) -> tuple[int, ...] | None:
+        """Which fold holds out each of the pictures that decide; None without folds."""
+        if self.options.folds is None:
+            return None
+        fold_of = {index: number for number, split in enumerate(self.splits) for index in split.val}
+        return tuple(fold_of[index] for index in self.judging)
+
+    @property
     def n_test_groups(self) -> int | None:
         """How many groups the test pictures belong to; None without groups."""
         groups = self.data.dataset.groups

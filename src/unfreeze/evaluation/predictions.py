@@ -1,9 +1,9 @@
 r"""predictions.csv: one row per picture: what is true, what was predicted, and the probabilities behind it.
 
-The columns are `file`, `split`, `truth`, `prediction` and `prob:CLASS` for each class or label. Several
+The columns are `file`, `split`, `group`, `truth`, `prediction` and `prob:CLASS` for each class or label. Several
 labels of one picture are joined by "|" (a "|" or "\" within a name is written with a "\" before it). Of several
 regression targets each has its own `truth:TARGET` and `prediction:TARGET`. Without known truths, `truth` is
-left out, and `split` where no split is known.
+left out, `split` where no split is known, and `group` where pictures are not grouped.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Predictions:
         outputs: class names, label names or target columns.
         files: (n,) names of the pictures.
         splits: (n,) train, val or test; None if unknown.
+        groups: (n,) what each picture belongs to (patient, item); None where each is its own, or that is unknown.
         truth: int64 (n,) class numbers, (n, k) zeros and ones, or float (n, k) in their units; or None.
         predicted: the same form as `truth`.
         scores: (n, c) probabilities, or the predicted values again.
@@ -44,6 +45,7 @@ class Predictions:
     outputs: tuple[str, ...]
     files: tuple[str, ...]
     splits: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
     truth: np.ndarray | None = None
     predicted: np.ndarray
     scores: np.ndarray
@@ -52,6 +54,7 @@ class Predictions:
         n = len(self.files)
         parts = {
             "splits": self.splits,
+            "groups": self.groups,
             "truth": self.truth,
             "predicted": self.predicted,
             "scores": self.scores,
@@ -68,6 +71,7 @@ class Predictions:
         outputs: Sequence[str],
         files: Sequence[str],
         splits: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
         truth: np.ndarray | None = None,
         decisions: np.ndarray | None = None,
     ) -> Predictions:
@@ -79,6 +83,7 @@ class Predictions:
             outputs: class names, label names or target columns.
             files: (n,) names of the pictures.
             splits: (n,) train, val or test.
+            groups: (n,) what each picture belongs to.
             truth: the form of `Predictions.truth`.
             decisions: like `scores`, where it is not the probabilities that decide.
         """
@@ -93,6 +98,7 @@ class Predictions:
             outputs=tuple(outputs),
             files=tuple(files),
             splits=None if splits is None else tuple(splits),
+            groups=None if groups is None else tuple(groups),
             truth=truth if truth is None or task != "regression" else truth.reshape(len(files), len(outputs)),
             predicted=predicted,
             scores=scores,
@@ -111,6 +117,7 @@ class Predictions:
             outputs=self.outputs,
             files=tuple(self.files[i] for i in kept),
             splits=(split,) * len(kept),
+            groups=None if self.groups is None else tuple(self.groups[i] for i in kept),
             truth=None if self.truth is None else self.truth[kept],
             predicted=self.predicted[kept],
             scores=self.scores[kept],
@@ -138,6 +145,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     columns: dict[str, Sequence[str]] = {"file": predictions.files}
     if predictions.splits is not None:
         columns["split"] = predictions.splits
+    if predictions.groups is not None:
+        columns["group"] = predictions.groups
     for name, values in (("truth", predictions.truth), ("prediction", predictions.predicted)):
         if values is None:
             continue
@@ -226,6 +235,7 @@ def _parsed(rows: list[dict[str, str]], *, task: TaskName, outputs: tuple[str, .
         outputs=outputs,
         files=tuple(row["file"] for row in rows),
         splits=tuple(row["split"] for row in rows) if "split" in header else None,
+        groups=tuple(row["group"] for row in rows) if "group" in header else None,
         truth=column("truth") if known else None,
         predicted=predicted,
         scores=scores.reshape(-1, len(outputs)),

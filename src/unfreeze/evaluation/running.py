@@ -62,6 +62,7 @@ def evaluate_run(
         outputs=dataset.outputs,
         files=[dataset.files[i] for i in indices],
         splits=["val"] * len(split.val) + ["test"] * len(split.test),
+        groups=None if dataset.groups is None else [dataset.groups[i] for i in indices],
         truth=dataset.targets[indices],
     )
     write_predictions(directory / "predictions.csv", predictions)

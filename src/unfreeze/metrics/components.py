@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from unfreeze.metrics.intervals import Component, Floats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["COMPONENTS", "Components", "proportions"]
+__all__ = ["COMPONENTS", "RANKED", "Components", "Strata", "components_of", "proportions"]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Strata = NDArray[np.intp] | None  # (n,) the number of the network that gave each picture's scores; None: one gave all
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,21 @@ def _mean(parts: Iterable[_Part], n: int, *, shared: float = 1.0) -> Components:
     return Components(tuple(components), influence / count, contribution / count, shared)
 
 
+def components_of(name: str, truth: NDArray[Any], scores: Floats, *, strata: Strata = None) -> Components:
+    """Take a metric apart.
+
+    Args:
+        name: one of `COMPONENTS`.
+        truth: as for `score`.
+        scores: what the metric reads.
+        strata: see `Strata`. What ranks pictures compares each with pictures of its own stratum only, as the scores
+            of separately trained networks have no common scale; other metrics do not look at it.
+    """
+    if name in RANKED:
+        return RANKED[name](truth, scores, strata)
+    return COMPONENTS[name](truth, scores)
+
+
 def proportions(right: Bools) -> Components:
     """Return the mean of the shares that are right in each column of (n, k)."""
     everyone = np.ones(len(right), dtype=bool)
@@ -79,16 +95,16 @@ def _macro_f1(truth: Ints, scores: Floats) -> Components:
     return _mean((_f1((truth == k)[:, None], (guess == k)[:, None]) for k in np.unique(truth)), len(truth), shared=2)
 
 
-def _auroc(truth: Ints, scores: Floats) -> Components:
+def _auroc(truth: Ints, scores: Floats, strata: Strata = None) -> Components:
     # Of two classes, each area is the other's mirror image: one is enough.
     classes = [1] if scores.shape[1] == 2 else np.unique(truth)  # noqa: PLR2004
-    parts = [_area(truth == k, scores[:, k]) for k in classes if 0 < np.sum(truth == k) < len(truth)]
-    return _mean(parts, len(truth), shared=2)
+    parts = [_area(truth == k, scores[:, k], strata) for k in classes]
+    return _mean([part for part in parts if part is not None], len(truth), shared=2)
 
 
-def _map(truth: Floats, scores: Floats) -> Components:
+def _map(truth: Floats, scores: Floats, strata: Strata = None) -> Components:
     return _mean(
-        (_average_precision(truth[:, k] > 0, scores[:, k]) for k in np.flatnonzero(truth.any(axis=0))),
+        (_average_precision(truth[:, k] > 0, scores[:, k], strata) for k in np.flatnonzero(truth.any(axis=0))),
         len(truth),
         shared=2,
     )
@@ -114,6 +130,17 @@ COMPONENTS: dict[str, Callable[[NDArray[Any], Floats], Components]] = {
     "f1_micro": _f1_micro,
     "f1_macro": _f1_macro,
 }
+RANKED: dict[str, Callable[[NDArray[Any], Floats, Strata], Components]] = {"auroc": _auroc, "map": _map}
+"""Those of them that compare pictures with each other instead of counting them one by one."""
+
+
+def _within(strata: Strata, n: int) -> Iterator[NDArray[np.intp]]:
+    """Return the numbers of the pictures of each stratum."""
+    if strata is None:
+        yield np.arange(n)
+        return
+    for stratum in np.unique(strata):
+        yield np.flatnonzero(strata == stratum)
 
 
 def _proportion(right: Floats, among: Bools) -> _Part:
@@ -134,14 +161,27 @@ def _f1(real: Bools, guess: Bools) -> _Part:
     return _Part(component, (hit - share * marked) / n * slope, hit / n * slope)
 
 
-def _area(real: Bools, score: Floats) -> _Part:
-    """Area under the ROC curve; variance by Hanley and McNeil 1982, sizes by Newcombe 2006 (method 5)."""
-    pos, neg = np.sort(score[real]), np.sort(score[~real])
-    n_pos, n_neg = len(pos), len(neg)
-    beaten = (np.searchsorted(neg, score, "left") + np.searchsorted(neg, score, "right")) / (2 * n_neg)
-    beating = 1 - (np.searchsorted(pos, score, "left") + np.searchsorted(pos, score, "right")) / (2 * n_pos)
-    value = float(beaten[real].mean())
-    influence = np.where(real, (beaten - value) / n_pos, (beating - value) / n_neg)  # DeLong 1988
+def _area(real: Bools, score: Floats, strata: Strata) -> _Part | None:
+    """Area under the ROC curve; variance by Hanley and McNeil 1982, sizes by Newcombe 2006 (method 5).
+
+    None where no stratum has both kinds of pictures.
+    """
+    won, weight = np.zeros(len(real)), np.zeros(len(real))
+    n_pos = n_neg = 0
+    for here in _within(strata, len(real)):
+        own, is_pos = score[here], real[here]
+        pos, neg = np.sort(own[is_pos]), np.sort(own[~is_pos])
+        if not len(pos) or not len(neg):
+            continue
+        n_pos, n_neg = n_pos + len(pos), n_neg + len(neg)
+        beaten = (np.searchsorted(neg, own, "left") + np.searchsorted(neg, own, "right")) / (2 * len(neg))
+        beating = 1 - (np.searchsorted(pos, own, "left") + np.searchsorted(pos, own, "right")) / (2 * len(pos))
+        won[here] = np.where(is_pos, beaten, beating)
+        weight[here] = np.where(is_pos, 1, len(pos) / len(neg))
+    if not n_pos:
+        return None
+    value = float((weight * won)[real].sum() / n_pos)
+    influence = weight * (won - value) / n_pos  # DeLong 1988
     n = (n_pos + n_neg) / 2 - 1
 
     def variance(true: float) -> float:
@@ -151,17 +191,25 @@ def _area(real: Bools, score: Floats) -> _Part:
     return _Part(Component(value, variance), influence, influence)
 
 
-def _average_precision(real: Bools, score: Floats) -> _Part:
+def _average_precision(real: Bools, score: Floats, strata: Strata) -> _Part:
     """Average precision; it varies about like a proportion among the positives (Boyd, Eng and Page 2013)."""
-    every, pos = np.sort(score), np.sort(score[real])
-    n_pos = len(pos)
-    n_found = len(score) - np.searchsorted(every, score, "left")
-    precision = (n_pos - np.searchsorted(pos, score, "left")) / n_found
+    precision, added = np.zeros(len(real)), np.zeros(len(real))
+    for here in _within(strata, len(real)):
+        precision[here], added[here] = _precisions(real[here], score[here])
+    n_pos = int(real.sum())
     value = float(precision[real].mean())
+    influence = (real * (precision - value) + added) / n_pos
+    return _Part(Component(value, lambda true: true * (1 - true) / n_pos), influence, influence)
+
+
+def _precisions(real: Bools, score: Floats) -> tuple[Floats, Floats]:
+    """Return the precision at each picture's rank, and what each picture adds to the precision at all positives."""
+    every, pos = np.sort(score), np.sort(score[real])
+    n_found = len(score) - np.searchsorted(every, score, "left")
+    precision = (len(pos) - np.searchsorted(pos, score, "left")) / n_found
     order = np.argsort(score[real])
     # A picture adds to the precision at every positive that ranks no higher than itself.
     share = np.concatenate([[0.0], np.cumsum((1 / n_found[real])[order])])
     loss = np.concatenate([[0.0], np.cumsum((precision[real] / n_found[real])[order])])
     below = np.searchsorted(pos, score, "right")
-    influence = (real * (precision - value + share[below]) - loss[below]) / n_pos
-    return _Part(Component(value, lambda true: true * (1 - true) / n_pos), influence, influence)
+    return precision, real * share[below] - loss[below]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.metrics.components import COMPONENTS
+from unfreeze.metrics.components import COMPONENTS, Strata, components_of
 from unfreeze.metrics.intervals import (
     Clusters,
     Floats,
@@ -68,7 +68,9 @@ def evaluate_scores(
     }
 
 
-def evaluate_metric(name: str, truth: Array, scores: Array, *, clusters: Clusters = None, seed: int = 0) -> Interval:
+def evaluate_metric(
+    name: str, truth: Array, scores: Array, *, clusters: Clusters = None, strata: Strata = None, seed: int = 0
+) -> Interval:
     """Return one metric with its 95% interval.
 
     Args:
@@ -76,13 +78,14 @@ def evaluate_metric(name: str, truth: Array, scores: Array, *, clusters: Cluster
         truth: see `evaluate_scores`.
         scores: what this metric reads: those that decide, if it counts decisions, else the probabilities.
         clusters: the pictures' groups, as `number_groups` gives them.
+        strata: see `score`.
         seed: see `evaluate_scores`.
     """
     real, values = np.asarray(truth), np.asarray(scores, dtype=np.float64)
-    value = score(name, real, values)
+    value = score(name, real, values, strata=strata)
     if math.isnan(value):
         return Interval(value=None, low=None, high=None)
-    limits = _limits(name, real, values, clusters=clusters, seed=seed)
+    limits = _limits(name, real, values, clusters=clusters, strata=strata, seed=seed)
     low, high = limits if limits is not None else (None, None)
     return Interval(
         value=value,
@@ -96,9 +99,11 @@ def number_groups(groups: Sequence[str] | Array | None) -> Clusters:
     return None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
-def _limits(name: str, truth: Array, scores: Floats, *, clusters: Clusters, seed: int) -> Limits | None:
+def _limits(
+    name: str, truth: Array, scores: Floats, *, clusters: Clusters, strata: Strata = None, seed: int
+) -> Limits | None:
     if name in COMPONENTS:
-        split = COMPONENTS[name](truth, scores)
+        split = components_of(name, truth, scores, strata=strata)
         return mean_limits(split.parts, split.influence, clusters=clusters, shared=split.shared)
     if name == "log_loss":
         return _log_loss_limits(truth, scores, clusters=clusters, seed=seed)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.metrics.components import COMPONENTS
+from unfreeze.metrics.components import COMPONENTS, Strata, components_of
 from unfreeze.metrics.intervals import Floats
 from unfreeze.metrics.points import N_BINS, as_columns, picture_losses
 
@@ -21,17 +21,18 @@ __all__ = ["heaviest_mistake", "picture_contribution", "picture_influence"]
 Array = NDArray[Any]
 
 
-def picture_influence(name: str, truth: Array, scores: Array) -> Floats:
+def picture_influence(name: str, truth: Array, scores: Array, *, strata: Strata = None) -> Floats:
     """Return what each picture does to a metric (n,), in the metric's unit; sums to 0.
 
     Args:
         name: a metric of `METRICS`.
         truth: (n,) class numbers, (n, k) zeros and ones, or (n,) or (n, k) target values, as for `score`.
         scores: what the metric reads, finite; the metric must be defined on them.
+        strata: see `score`. Networks are taken to be equally good, so that a whole stratum is an influence too.
     """
     real, values = np.asarray(truth), np.asarray(scores, dtype=np.float64)
     if name in COMPONENTS:
-        return COMPONENTS[name](real, values).influence
+        return components_of(name, real, values, strata=strata).influence
     if name == "log_loss":
         return _of_mean(picture_losses(real, values))
     if name == "ece":
@@ -41,7 +42,7 @@ def picture_influence(name: str, truth: Array, scores: Array) -> Floats:
     return np.asarray(np.mean(each, axis=0))
 
 
-def picture_contribution(name: str, truth: Array, scores: Array) -> Floats:
+def picture_contribution(name: str, truth: Array, scores: Array, *, strata: Strata = None) -> Floats:
     """Return what each picture brings to a metric (n,), before means are taken off.
 
     A picture on which two networks decide alike brings both the same, and one that only one of them gets right parts
@@ -54,7 +55,8 @@ def picture_contribution(name: str, truth: Array, scores: Array) -> Floats:
     """
     if name not in COMPONENTS:
         return picture_influence(name, truth, scores)
-    return COMPONENTS[name](np.asarray(truth), np.asarray(scores, dtype=np.float64)).contribution
+    values = np.asarray(scores, dtype=np.float64)
+    return components_of(name, np.asarray(truth), values, strata=strata).contribution
 
 
 def heaviest_mistake(name: str, truth: Array, scores: Array) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.errors import ConfigError, did_you_mean
-from unfreeze.metrics.components import COMPONENTS
+from unfreeze.metrics.components import RANKED, Strata, components_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def read_by(name: str, scores: Array, decisions: Array | None) -> Array:
     return decisions if decisions is not None and name in DECIDED else scores
 
 
-def score(name: str, truth: Array, scores: Array, *, decisions: Array | None = None) -> float:
+def score(name: str, truth: Array, scores: Array, *, decisions: Array | None = None, strata: Strata = None) -> float:
     """Return one metric's value; nan where the data cannot tell, or where a score is not finite.
 
     Macro averages and `map` run over the classes or labels that occur in `truth`; `auroc` is one against the
@@ -48,6 +48,8 @@ def score(name: str, truth: Array, scores: Array, *, decisions: Array | None = N
         scores: (n, c) probabilities by class, (n, k) by label, or (n,) or (n, k) predicted values.
         decisions: like `scores`, where classes or labels are decided by other scores than the probabilities
             (a network trained with class weights decides as it was trained, with natural probabilities).
+        strata: (n,) the number of the network that gave each picture's scores, where several did (out of fold). For
+            `auroc` and `map` each picture is then ranked among those of its own network; None: one gave all.
 
     Raises:
         ConfigError: there is no such metric.
@@ -59,6 +61,8 @@ def score(name: str, truth: Array, scores: Array, *, decisions: Array | None = N
         raise ValueError(f"{len(truth)} truths but {len(values)} scores")
     if len(values) == 0 or not np.isfinite(values).all():
         return float("nan")
+    if name in RANKED:
+        return _mean_component(name, np.asarray(truth), values, strata)
     return float(_POINTS[name](np.asarray(truth), values))
 
 
@@ -101,9 +105,9 @@ def _ece(truth: Array, scores: Floats) -> float:
     return float(np.abs(gap).sum() / len(truth))
 
 
-def _mean_component(name: str, truth: Array, scores: Floats) -> float:
+def _mean_component(name: str, truth: Array, scores: Floats, strata: Strata = None) -> float:
     """Return what the metric's components are on average: that of which its interval is made."""
-    values = [part.value for part in COMPONENTS[name](truth, scores).parts]
+    values = [part.value for part in components_of(name, truth, scores, strata=strata).parts]
     return float(np.mean(values)) if values else float("nan")
 
 

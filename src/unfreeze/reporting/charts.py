@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unfreeze.metrics import wilson
 from unfreeze.reporting.axes import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Chart, decades, grid_y, with_room
+from unfreeze.reporting.shares import share_right
 from unfreeze.reporting.svg import Scale, circle, drawing, line, path, rect, shortened, text, ticks
 from unfreeze.reporting.wording import METRIC_NAMES, mark_text, rate
 
@@ -141,13 +141,16 @@ def share_mark(value: float, low: float, high: float) -> Markup:
     return drawing(parts, width=100, height=14, label=f"{low:.0%} to {high:.0%}", classes="mark")
 
 
-def reliability_chart(confidence: np.ndarray, right: np.ndarray, *, of: str) -> Chart:
-    """Return how often the network was right against how sure it was, in ten bins, with Wilson's 95% intervals.
+def reliability_chart(
+    confidence: np.ndarray, right: np.ndarray, *, of: str, clusters: np.ndarray | None = None
+) -> Chart:
+    """Return how often the network was right against how sure it was, in ten bins, with 95% intervals.
 
     Args:
         confidence: (n,) stated probabilities.
         right: bool (n,).
         of: what is counted, in the plural.
+        clusters: (n,) what each answer belongs to; a bin of a single cluster has no interval.
     """
     size = 300.0
     x, y = Scale(0, 1, LEFT, size - RIGHT), Scale(0, 1, size - BOTTOM, TOP)
@@ -163,10 +166,12 @@ def reliability_chart(confidence: np.ndarray, right: np.ndarray, *, of: str) -> 
         if not n:
             continue
         at, share = float(confidence[here].mean()), float(right[here].mean())
-        low, high = wilson(share, n)
+        found = share_right(right[here], None if clusters is None else clusters[here])
         parts.append(rect(x(b / N_BINS) + 1, y(0) - 26 * n / most, x(0.1) - x(0) - 2, 26 * n / most, classes="count"))
-        parts.append(line(x(at), y(low), x(at), y(high), classes="span"))
-        note = f"{n} {of} at {at:.0%} on average: {share:.0%} right ({low:.0%} to {high:.0%})"
+        note = f"{n} {of} at {at:.0%} on average: {share:.0%} right"
+        if found.low is not None and found.high is not None:
+            parts.append(line(x(at), y(found.low), x(at), y(found.high), classes="span"))
+            note += f" ({found.low:.0%} to {found.high:.0%})"
         centres.append(circle(x(at), y(share), 4.5, classes="f1", note=note))
         said.append(f"at {at:.0%} {share:.0%} of {n}")
     parts += centres

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unfreeze.metrics import wilson
 from unfreeze.reporting.charts import reliability_chart
+from unfreeze.reporting.shares import answer_clusters, share_right
 
 if TYPE_CHECKING:
     from unfreeze.evaluation.predictions import Predictions
@@ -23,27 +23,32 @@ def reliability(predictions: Predictions) -> Chart:
     """Return the reliability diagram of test predictions: answers by class, or labels said or denied."""
     confidence, right = _answers(predictions)
     of = "pictures" if predictions.task == "classification" else "labels"
-    return reliability_chart(confidence, right, of=of)
+    return reliability_chart(confidence, right, of=of, clusters=answer_clusters(predictions))
 
 
 def confidence_sentences(predictions: Predictions) -> tuple[str, ...]:
     """Say how sure the network is, how often it is right, and how far its surest answers can be trusted."""
-    confidence, right = _answers(predictions)
+    (confidence, right), clusters = _answers(predictions), answer_clusters(predictions)
     gap = float(confidence.mean() - right.mean())
     said = f"On average it is {confidence.mean():.0%} sure and {right.mean():.0%} right"
-    low, high = wilson(float(right.mean()), len(right))
-    if low <= confidence.mean() <= high:
+    found = share_right(right, clusters)
+    if found.low is None or found.high is None or found.low <= confidence.mean() <= found.high:
         sentences = [f"{said}: these test pictures do not tell the two apart."]
     else:
         sentences = [f"{said}: it is {'too sure of itself' if gap > 0 else 'more often right than it says'}."]
     sure = confidence >= SURE
-    n = int(sure.sum())
-    if n >= FEW:
-        low, high = wilson(float(right[sure].mean()), n)
+    if (n := int(sure.sum())) >= FEW:
+        found = share_right(right[sure], None if clusters is None else clusters[sure])
+        limits = "no interval, for they all belong together"
+        if found.low is not None and found.high is not None:
+            limits = f"95% interval {found.low:.0%} to {found.high:.0%}"
         sentences.append(
-            f"Of the {n} answers that it gave with at least {SURE:.0%}, {right[sure].mean():.0%} are right "
-            f"(95% interval {low:.0%} to {high:.0%})."
+            f"Of the {n} answers that it gave with at least {SURE:.0%}, {right[sure].mean():.0%} are right ({limits})."
         )
+    if predictions.groups is not None:
+        sentences.append(f"Intervals count the {len(set(predictions.groups))} groups of pictures, not single pictures.")
+    elif predictions.task == "multilabel":
+        sentences.append("Intervals count pictures: the labels of one picture err together.")
     return tuple(sentences)
 
 

@@ -29,7 +29,6 @@ class Picture:
         truth: what the data say.
         source: its thumbnail as a data address; empty without one.
         heat: its heat map, to be laid over it; empty without one.
-        explained: what the heat map explains.
     """
 
     file: str
@@ -37,7 +36,6 @@ class Picture:
     truth: str
     source: str = ""
     heat: str = ""
-    explained: str = ""
 
 
 def mistake_pictures(contents: Contents) -> tuple[Picture, ...]:
@@ -64,24 +62,23 @@ def _mistake(contents: Contents, each: Mistake) -> Picture:
         said += f", {each.confidence:.0%}"
     elif each.error is not None:
         said += f", off by {each.error:+.4g}"
-    return _explained(contents, each, said)
+    return _shown(contents, each, said)
 
 
 def _doubt(contents: Contents, each: Doubt) -> Picture:
     said = f"{each.explained}, {each.confidence:.0%}"
     if each.other is not None and each.other_confidence is not None:
         said += f" or {each.other}, {each.other_confidence:.0%}"
-    return _explained(contents, each, said)
+    return _shown(contents, each, said)
 
 
-def _explained(contents: Contents, each: Mistake | Doubt, said: str) -> Picture:
+def _shown(contents: Contents, each: Mistake | Doubt, said: str) -> Picture:
     return Picture(
         file=each.file,
         said=said,
         truth=each.truth or "nothing",
         source=_address(contents, each.thumbnail),
         heat=_address(contents, each.heat_map),
-        explained=each.explained,
     )
 
 

@@ -18,6 +18,7 @@ from unfreeze.reporting.charts import (
 from unfreeze.reporting.confidence import confidence_sentences, reliability
 from unfreeze.reporting.contents import Contents, read_contents
 from unfreeze.reporting.headline import headline_chart
+from unfreeze.reporting.layer_tables import layer_rows, phase_table
 from unfreeze.reporting.pictures import doubt_pictures, mistake_pictures, suspect_pictures
 from unfreeze.reporting.range_chart import range_chart
 from unfreeze.reporting.rendering import render
@@ -25,10 +26,8 @@ from unfreeze.reporting.tables import (
     Table,
     confusion_rows,
     confusion_table,
-    layer_rows,
     metric_table,
     output_table,
-    phase_table,
     time_parts,
 )
 from unfreeze.reporting.verdict import give_verdict
@@ -77,6 +76,7 @@ def _page(contents: Contents) -> dict[str, Any]:
         **_headline(contents),
         **_training(contents),
         **_results(known),
+        "blind": known is not None and known.groups is None and record.config.group is not None,
         **_evidence(contents),
     }
     sections = _sections(contents, values, has_results=known is not None)

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unfreeze.evaluation.mistakes import worst_confusions
-from unfreeze.metrics import wilson
 from unfreeze.reporting.charts import share_mark
-from unfreeze.reporting.wording import METRIC_NAMES, METRIC_NOTES, count, duration, figure, interval, rate
+from unfreeze.reporting.shares import picture_clusters, share_right
+from unfreeze.reporting.wording import METRIC_NAMES, METRIC_NOTES, count, duration, figure, interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from unfreeze.evaluation.predictions import Predictions
-    from unfreeze.records import FeatureSelection, LayerRecord, Metrics, RunRecord
+    from unfreeze.records import Metrics, RunRecord
 
 __all__ = [
-    "Cell",
     "ConfusionRow",
-    "LayerRow",
     "Table",
     "TimePart",
     "confusion_rows",
     "confusion_table",
-    "layer_rows",
     "metric_table",
     "output_table",
-    "phase_table",
     "time_parts",
 ]
 
@@ -44,27 +37,6 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     n_names: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What one phase did to one layer group: its rates as text, how far it moved and how strongly to shade that."""
-
-    trained: bool
-    rates: str = ""
-    strength: float = 0.0  # 0..1, by the root of how far it moved, beside the group that moved furthest
-    moved: str = ""
-    norm: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """One layer group of the layer map through all phases, or the groups of a stage that never trained, as one."""
-
-    stage: str
-    group: str
-    n_parameters: str
-    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +106,17 @@ def _class_table(predictions: Predictions) -> Table:
     truth, predicted = predictions.truth, predictions.predicted
     assert truth is not None
     names, guesses = predictions.shown(truth), predictions.shown(predicted)
+    clusters = picture_clusters(predictions)
     rows = []
     for k, name in enumerate(predictions.outputs):
         of_class = truth == k
-        hits = int((of_class & (predicted == k)).sum())
         wrong = [i for i in np.flatnonzero(of_class) if predicted[i] != k]
         taken = worst_confusions([names[i] for i in wrong], [guesses[i] for i in wrong], n=1)
         rows.append(
             (
                 name,
                 count(int(of_class.sum())),
-                *_found(hits, int(of_class.sum()), int((predicted == k).sum())),
+                *_found(of_class, predicted == k, clusters),
                 f"{taken[0].prediction} ({taken[0].count})" if taken else "",
             )
         )
@@ -154,11 +126,11 @@ def _class_table(predictions: Predictions) -> Table:
 
 def _label_table(predictions: Predictions) -> Table:
     assert predictions.truth is not None
+    clusters = picture_clusters(predictions)
     rows = []
     for k, name in enumerate(predictions.outputs):
         real, said = predictions.truth[:, k] > 0, predictions.predicted[:, k] > 0
-        n, n_said = int(real.sum()), int(said.sum())
-        rows.append((name, count(n), *_found(int((real & said).sum()), n, n_said)))
+        rows.append((name, count(int(real.sum())), *_found(real, said, clusters)))
     return Table(("label", "pictures", "found", "95% interval", "right when said", "F1"), tuple(rows))
 
 
@@ -176,104 +148,19 @@ def _target_table(predictions: Predictions) -> Table:
     return Table(header, tuple(rows))
 
 
-def _found(hits: int, n: int, n_said: int) -> tuple[str, str, str, str]:
-    """Return recall, its limits, precision and F1 as text."""
-    limits = wilson(hits / n, n) if n else None
+def _found(real: np.ndarray, said: np.ndarray, clusters: np.ndarray | None) -> tuple[str, str, str, str]:
+    """Return recall, its limits, precision and F1 as text, from what is of a class and what is said to be."""
+    hits, n, n_said = int((real & said).sum()), int(real.sum()), int(said.sum())
+    drawn = ""
+    if n:
+        recall = share_right(said[real], None if clusters is None else clusters[real])
+        if recall.value is not None and recall.low is not None and recall.high is not None:
+            drawn = share_mark(recall.value, recall.low, recall.high)
     return (
         f"{hits / n:.0%}" if n else "–",
-        share_mark(hits / n, *limits) if limits else "",
+        drawn,
         f"{hits / n_said:.0%}" if n_said else "–",
         f"{2 * hits / (n + n_said):.2f}" if n + n_said else "–",
-    )
-
-
-def phase_table(record: RunRecord, layers: Sequence[LayerRecord]) -> Table:
-    """Return one row per phase: what it trained, at which rates, for how long."""
-    rows: list[tuple[str, ...]] = []
-    for phase in record.phases:
-        trained = [layer for layer in layers if layer.phase == phase.name and layer.trained]
-        rates = sorted({lr for layer in trained for lr in layer.lrs})
-        epochs = str(phase.epochs_run)
-        if phase.epochs_run != phase.epochs_planned:
-            epochs += f" of {phase.epochs_planned}"
-        rows.append(
-            (
-                phase.name,
-                _span([layer.group for layer in trained]),
-                epochs,
-                "" if phase.best_epoch is None else str(phase.best_epoch + 1),
-                count(phase.n_trained),
-                " to ".join(rate(lr) for lr in dict.fromkeys((*rates[:1], *rates[-1:]))),
-                duration(phase.seconds),
-            )
-        )
-    header: tuple[str, ...] = (
-        "phase",
-        "trained layers",
-        "epochs",
-        "best epoch",
-        "trained parameters",
-        "peak rates",
-        "time",
-    )
-    selections = [phase.selection for phase in record.phases]
-    if any(selections):
-        header = (*header, "features kept")
-        rows = [(*row, _kept(selection)) for row, selection in zip(rows, selections, strict=True)]
-    return Table(header, tuple(rows), n_names=2)
-
-
-def _kept(selection: FeatureSelection | None) -> str:
-    if selection is None:
-        return ""
-    chosen = ", chosen on validation" if selection.shares else ""
-    return f"{count(selection.n_kept)} of {count(selection.n_features)}{chosen}"
-
-
-def layer_rows(record: RunRecord, layers: Sequence[LayerRecord]) -> tuple[LayerRow, ...]:
-    """Return one row per layer group, input first, with one cell per phase; a stage that never trained is one row."""
-    phases = [phase.name for phase in record.phases] or list(dict.fromkeys(layer.phase for layer in layers))
-    found = {(layer.phase, layer.group): layer for layer in layers}
-    furthest = max((layer.distance for layer in layers if layer.trained and _is_old(layer)), default=0.0)
-    rows: list[LayerRow] = []
-    idle: dict[str, list[LayerRecord]] = {}  # by stage, what never trained
-    for group in dict.fromkeys(layer.group for layer in layers):
-        of_group = [found[phase, group] for phase in phases if (phase, group) in found]
-        stage = of_group[0].stage
-        if not any(layer.trained for layer in of_group):
-            idle.setdefault(stage, []).append(of_group[0])
-            if len(idle[stage]) > 1:
-                rows.pop()
-            rows.append(_idle_row(stage, idle[stage], n_phases=len(phases)))
-            continue
-        idle.pop(stage, None)
-        cells = tuple(_cell(found.get((phase, group)), furthest=furthest) for phase in phases)
-        rows.append(LayerRow(stage, group, count(of_group[0].n_parameters), cells))
-    return tuple(rows)
-
-
-def _is_old(layer: LayerRecord) -> bool:
-    """Say whether a layer was pretrained: how far a new head went from its random start says nothing."""
-    return layer.group != "head" and math.isfinite(layer.distance)
-
-
-def _idle_row(stage: str, layers: Sequence[LayerRecord], *, n_phases: int) -> LayerRow:
-    name = layers[0].group if len(layers) == 1 else f"{layers[0].group} … {layers[-1].group} ({len(layers)})"
-    n_parameters = count(sum(layer.n_parameters for layer in layers))
-    return LayerRow(stage, name, n_parameters, (Cell(trained=False),) * n_phases)
-
-
-def _cell(layer: LayerRecord | None, *, furthest: float) -> Cell:
-    if layer is None or not layer.trained:
-        return Cell(trained=False)
-    rates = sorted(layer.lrs)
-    moved = f"{layer.distance:.2%}" if _is_old(layer) else "new"
-    return Cell(
-        trained=True,
-        rates=" to ".join(rate(lr) for lr in dict.fromkeys((*rates[:1], *rates[-1:]))),
-        strength=round(math.sqrt(layer.distance / furthest), 3) if _is_old(layer) and furthest > 0 else 0.0,
-        moved=moved,
-        norm="" if layer.norm == "none" else layer.norm,
     )
 
 
@@ -294,9 +181,3 @@ def time_parts(record: RunRecord) -> tuple[TimePart, ...]:
         for name, seconds in parts.items()
         if whole and seconds >= MIN_SHOWN * whole
     )
-
-
-def _span(groups: Sequence[str]) -> str:
-    if not groups:
-        return ""
-    return groups[0] if len(groups) == 1 else f"{groups[0]} … {groups[-1]} ({len(groups)})"

@@ -20,6 +20,7 @@ from unfreeze.auditing import (
     write_findings,
 )
 from unfreeze.auditing.findings import SEVERITIES
+from unfreeze.auditing.probing import MIN_PROBED
 from unfreeze.auditing.suspects import NO_CLEANLAB, SUSPECTS
 from unfreeze.data import near_duplicates
 from unfreeze.evaluation.evidence import write_thumbnail
@@ -74,7 +75,7 @@ def _suspects(
         return (), SuspectList(notes=(NO_CLEANLAB,))
     held_out = (*split.val, *split.test)
     suspects = label_suspects(dataset, held_out, predictions.scores)
-    n_checked = len(held_out)
+    n_checked = dataset.targets[list(held_out)].size  # labels: one of each picture, or all that it may have
     notes = ["Validation and test pictures are judged by the network, which did not learn from them."]
     if features is None:
         notes.append("Training pictures are not judged: the network knows them, and no frozen features are at hand.")
@@ -83,11 +84,18 @@ def _suspects(
         of_train = dataset.subset(split.train)
         place = {int(index): row for row, index in enumerate(train)}
         units = [[place[i] for i in members if i in place] for members in (*clusters, *group_members(dataset))]
-        suspects += probed_suspects(
-            of_train, features[train], units=[u for u in units if len(u) > 1], seed=options.seed
-        )
-        n_checked += len(train)
-        notes.append("Training pictures are judged by a linear probe on the frozen features, each fifth by the others.")
+        probed = probed_suspects(of_train, features[train], units=[u for u in units if len(u) > 1], seed=options.seed)
+        if probed is None:
+            notes.append(
+                f"Training pictures are not judged: {len(train)} are too few for a linear probe, which needs at least "
+                f"{MIN_PROBED}."
+            )
+        else:
+            suspects += probed
+            n_checked += of_train.targets.size
+            notes.append(
+                "Training pictures are judged by a linear probe on the frozen features, each fifth by the others."
+            )
     ranked = sorted(suspects, key=lambda each: (each.given_probability - each.suggested_probability, each.file))
     return tuple(ranked), SuspectList(n_suspects=len(ranked), n_checked=n_checked, notes=tuple(notes))
 

@@ -36,6 +36,7 @@ def fingerprints(dataset: Dataset) -> list[Fingerprint]:
 def test_planted_label_errors_are_found_and_what_they_look_like() -> None:
     dataset, features = pictures(flipped=(4, 50, 99))
     found = probed_suspects(dataset, features)
+    assert found is not None
     assert {each.file for each in found} == {"4.png", "50.png", "99.png"}
     by_file = {each.file: each for each in found}
     assert (by_file["4.png"].given, by_file["4.png"].suggested) == ("fly", "bee")
@@ -45,14 +46,21 @@ def test_planted_label_errors_are_found_and_what_they_look_like() -> None:
 
 def test_of_several_labels_the_wrong_one_is_named() -> None:
     dataset, features = pictures(task="multilabel", flipped=(4,))
-    said = {(each.given, each.suggested) for each in probed_suspects(dataset, features)}
+    said = {(each.given, each.suggested) for each in probed_suspects(dataset, features) or ()}
     assert said
     assert said <= {("not bee", "bee"), ("fly", "not fly")}
 
 
+@pytest.mark.parametrize(("task", "n_labels"), [("classification", N), ("multilabel", 3 * N)])
+def test_suspect_labels_are_counted_among_labels(task: str, n_labels: int) -> None:
+    dataset, features = pictures(task=task, flipped=(4, 50, 99))
+    found = {each.code: each for each in check_dataset(dataset, fingerprints(dataset), features=features)}
+    assert f" of {n_labels} labels are contradicted" in found["UF601"].message
+
+
 def test_a_few_pictures_are_not_probed() -> None:
     dataset, features = pictures(flipped=(4,))
-    assert probed_suspects(dataset.subset(range(30)), features[:30]) == ()
+    assert probed_suspects(dataset.subset(range(30)), features[:30]) is None
     assert label_suspects(dataset, [], np.zeros((0, 3))) == ()
 
 

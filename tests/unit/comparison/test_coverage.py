@@ -137,6 +137,27 @@ def test_equal_rows_are_rarely_called_worse_where_a_rare_class_decides(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shift", [0.0, 0.6])
+@pytest.mark.parametrize(("n", "rate"), [(100, 0.1), (400, 0.3)])
+def test_equal_rows_are_rarely_called_worse_out_of_fold_whatever_the_scales_of_the_networks(
+    n: int, rate: float, shift: float
+) -> None:
+    rng, folds, found = np.random.default_rng(0), np.arange(n) % 5, []
+    for _ in range(150):
+        truth = (rng.random((n, 4)) < rate).astype(np.float64)
+        truth[:5] = 1  # each fold has each label
+        common = rng.normal(size=(n, 4))
+        rows = []
+        for name in "abc":
+            logits = 1.5 * truth + common + 0.7 * rng.normal(size=(n, 4)) - 2
+            scale, offset = np.exp(rng.normal(0, shift, (5, 1))), rng.normal(0, 2 * shift, (5, 4))
+            outputs = 1 / (1 + np.exp(-scale[folds] * logits - offset[folds]))
+            rows.append(RowOutputs(name=name, outputs=(outputs,), cost=1.0))
+        found.append(compare_rows(rows, truth, task="multilabel", metric="map", folds=folds))
+    assert np.mean([any(each.verdict == "worse" for each in rows) for rows in found]) <= 0.1
+
+
+@pytest.mark.slow
 def test_pictures_in_groups_are_covered_by_group() -> None:
     sets = compared(classifiers([1.2] * 3, n_seeds=1, size=5), 150, n_sets=300, size=5)
     value, difference = share_covered(sets, [true_value(1.2)] * 3)

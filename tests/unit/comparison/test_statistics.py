@@ -194,6 +194,8 @@ def test_what_is_wrong_with_rows_is_said_together() -> None:
         compare_rows([row("a", decided(truth)), row("b", *[decided(truth)] * 2)], truth, task="classification")
     with pytest.raises(ConfigError, match="needs a group, but 1 groups"):
         compare_rows([row("a", decided(truth))], truth, task="classification", groups=["x"])
+    with pytest.raises(ConfigError, match="needs a fold, but 1 folds"):
+        compare_rows([row("a", decided(truth))], truth, task="classification", folds=[0])
     with pytest.raises(ConfigError, match="0 rows and 4 pictures"):
         compare_rows([], truth, task="classification")
 

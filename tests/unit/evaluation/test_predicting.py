@@ -107,6 +107,19 @@ def test_a_run_is_evaluated_on_validation_and_test(
     assert all(row["file"] in test.files and row["thumbnail"] for row in (*index["mistakes"], *index["doubts"]))
 
 
+@pytest.mark.parametrize("group", [None, r"(\d\d)\d\."])
+def test_a_run_keeps_the_groups_of_its_pictures(
+    tmp_path: Path, make_image_table: Callable[..., Path], group: str | None
+) -> None:
+    dataset = open_dataset(make_image_table({"label": ["cat", "dog", "cow"] * 30}), group=group)
+    split = split_dataset(dataset)
+    evaluated(small_network(dataset), dataset, split, tmp_path)
+    read = read_predictions(tmp_path / "predictions.csv", task="classification", outputs=dataset.outputs)
+    expected = None if dataset.groups is None else tuple(dataset.groups[i] for i in (*split.val, *split.test))
+    assert (read.groups is None) == (group is None)
+    assert read.groups == expected
+
+
 def test_after_class_weights_the_balanced_scores_decide_and_the_natural_ones_are_reported(
     tmp_path: Path, image_folder: Path
 ) -> None:

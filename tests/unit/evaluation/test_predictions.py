@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,17 @@ def test_the_columns_are_file_split_truth_prediction_and_a_probability_by_class(
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["file", "split", "truth", "prediction", "prob:cat", "prob:dog"]
     assert rows[0]["prediction"] in {"cat", "dog"}
+
+
+def test_groups_are_kept_where_there_are_any(tmp_path: Path) -> None:
+    plain = made_up("classification", ("cat", "dog"))
+    grouped = replace(plain, groups=('pat "1"', "2", "2", "3", "3", "3", ""))
+    write_predictions(tmp_path / "p.csv", grouped)
+    read = read_predictions(tmp_path / "p.csv", task="classification", outputs=("cat", "dog"))
+    assert read.groups == grouped.groups
+    assert read.of("test").groups == ("3", "3", "3", "")
+    write_predictions(tmp_path / "p.csv", plain)
+    assert read_predictions(tmp_path / "p.csv", task="classification", outputs=("cat", "dog")).groups is None
 
 
 def test_several_labels_are_joined_and_several_targets_have_columns_of_their_own(tmp_path: Path) -> None:

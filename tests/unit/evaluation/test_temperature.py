@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit, ndtr
 
 from unfreeze.evaluation.temperature import fit_temperature, logit_losses
 from unfreeze.metrics import score
+from unfreeze.records import TaskName
 
 Array = NDArray[np.float64]
 
@@ -89,9 +91,45 @@ def test_pictures_of_one_group_count_as_one() -> None:
     assert fit_temperature(repeated, np.repeat(truth, 20), task="classification").value != grouped.value
 
 
-def test_a_diverged_network_is_left_alone() -> None:
+def correlated_labels(
+    n: int, k: int, *, shared: float, rng: np.random.Generator, size: int = 1
+) -> tuple[Array, NDArray[np.float32]]:
+    """Draw labels that each have the probability which is said, but come and go together within groups of pictures."""
+    logits = rng.normal(-1.5, 1.5, (n, k))
+    common = rng.normal(size=(n // size, 1)).repeat(size, axis=0)
+    noise = np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.normal(size=(n, k))
+    return logits, (ndtr(noise) < expit(logits)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "k", "shared"), [(60, 20, 0.6), (200, 20, 0.9), (200, 5, 0.5), (60, 20, 0.0)])
+def test_calibrated_labels_that_come_together_are_mostly_left_alone(n: int, k: int, shared: float) -> None:
+    rng = np.random.default_rng(0)
+    sets = [correlated_labels(n, k, shared=shared, rng=rng) for _ in range(200)]
+    reasons = [fit_temperature(*each, task="multilabel").reason for each in sets]
+    assert reasons.count("fitted") <= 0.09 * len(sets), "5%, and two and a half standard errors of 200 sets"
+
+
+def test_labels_of_calibrated_groups_of_pictures_are_mostly_left_alone() -> None:
+    rng, groups = np.random.default_rng(0), [str(i // 10) for i in range(300)]
+    sets = [correlated_labels(300, 10, shared=0.7, size=10, rng=rng) for _ in range(100)]
+    reasons = [fit_temperature(*each, task="multilabel", groups=groups).reason for each in sets]
+    assert reasons.count("fitted") <= 9
+
+
+@pytest.mark.parametrize("true", [0.6, 1.6])
+def test_a_temperature_of_labels_that_come_together_is_still_found(true: float) -> None:
+    rng = np.random.default_rng(0)
+    sets = [correlated_labels(200, 10, shared=0.3, rng=rng) for _ in range(50)]
+    found = [fit_temperature(true * logits, truth, task="multilabel") for logits, truth in sets]
+    assert sum(each.reason == "fitted" for each in found) >= 45
+    assert np.median([each.value for each in found]) == pytest.approx(true, rel=0.1)
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_a_diverged_network_is_left_alone(task: TaskName) -> None:
     logits, truth = drawn(100)
-    assert fit_temperature(np.full_like(logits, np.nan), truth, task="classification").reason == "no_gain"
+    real = truth if task == "classification" else np.eye(5, dtype=np.float32)[truth]
+    assert fit_temperature(np.full_like(logits, np.nan), real, task=task).reason == "no_gain"
 
 
 def test_losses_are_exact_where_probabilities_would_be_rounded_to_zero() -> None:

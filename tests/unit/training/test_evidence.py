@@ -34,7 +34,7 @@ def evidence(run: uf.Run) -> dict[str, Any]:
 def test_a_head_leaves_pictures_heat_maps_findings_and_suspects_of_all_sides(
     make_image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder = make_image_folder(per_class=30)
+    folder = make_image_folder(per_class=40)
     run = uf.train(folder, out=tmp_path / "run", strategy="head", cache_dir=tmp_path / "cache", **JUDGED)
     found = evidence(run)
     assert set(found) == {"pictures", "findings", "suspects"}
@@ -57,6 +57,36 @@ def test_where_all_layers_train_training_pictures_are_not_judged_and_that_is_sai
     suspects = evidence(run)["suspects"]
     assert suspects["n_checked"] == sum(len(run.record.split[side]) for side in ("val", "test"))
     assert any("Training pictures are not judged" in note for note in suspects["notes"])
+
+
+@pytest.mark.slow
+def test_a_few_training_pictures_are_not_counted_as_judged(
+    make_image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = uf.train(make_image_folder(per_class=12), out=tmp_path / "run", strategy="head", cache=False, **JUDGED)
+    assert len(run.record.split["train"]) < 50
+    suspects = evidence(run)["suspects"]
+    assert suspects["n_checked"] == sum(len(run.record.split[side]) for side in ("val", "test"))
+    assert "too few for a linear probe" in suspects["notes"][1]
+
+
+@pytest.mark.slow
+def test_of_several_labels_each_is_counted(make_image_table: Callable[..., Path], tmp_path: Path) -> None:
+    table = make_image_table({name: [(i + k) % 3 // 2 for i in range(90)] for k, name in enumerate(("cat", "dog"))})
+    run = uf.train(table, out=tmp_path / "run", strategy="head", cache=False, target=("cat", "dog"), **JUDGED)
+    assert evidence(run)["suspects"]["n_checked"] == 2 * run.record.data.n_images
+
+
+@pytest.mark.slow
+def test_a_check_of_a_few_pictures_says_that_labels_were_not_judged(
+    make_image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, cache, heard = make_image_folder(per_class=12), tmp_path / "cache", Listening()
+    uf.train(folder, out=tmp_path / "run", strategy="head", cache_dir=cache, **TINY)
+    uf.check(folder, cache_dir=cache, progress=heard)
+    assert any(
+        "Labels were not checked: that takes 50 readable pictures, but there are" in each for each in heard.notes
+    )
 
 
 @pytest.mark.slow
