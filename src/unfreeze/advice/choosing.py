@@ -21,28 +21,47 @@ N_SHUFFLES = 400
 CHANCE = 0.01  # how often a way that has learned nothing may seem to have
 
 
-def paired_error(metric: str, truth: Array, one: Array, other: Array, groups: Sequence[str] | None = None) -> float:
+def paired_error(
+    metric: str,
+    truth: Array,
+    one: Array,
+    other: Array,
+    groups: Sequence[str] | None = None,
+    *,
+    folds: Sequence[int] | None = None,
+) -> float:
     """Return the standard error of the difference between two ways on the same pictures (groups count as one).
 
     That of a comparison (`paired_spread`): what is hard for both cancels, and two more pictures of the usual weight are
     supposed, one in favour of each (Bonett and Price 2012): a single picture that one way gets right and the other
-    wrong is no difference.
+    wrong is no difference. With folds, what ranks pictures (`map`, `auroc`) ranks each among those of its own.
     """
-    measured = measure(metric, truth, [[one], [other]], number_groups(groups))
+    measured = measure(metric, truth, [[one], [other]], number_groups(groups), strata=_strata(folds))
     return math.sqrt(paired_spread(measured, 0, 1).pictures)
 
 
 def gain_of(
-    metric: str, truth: Array, one: Array, over: Array, groups: Sequence[str] | None = None
+    metric: str,
+    truth: Array,
+    one: Array,
+    over: Array,
+    groups: Sequence[str] | None = None,
+    *,
+    folds: Sequence[int] | None = None,
 ) -> tuple[float, float]:
     """Return by how much one way is better than another (negative: worse), and the standard error of that."""
-    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
-    gain = sign * (score(metric, truth, one) - score(metric, truth, over))
-    return gain, paired_error(metric, truth, one, over, groups)
+    sign, strata = 1.0 if HIGHER_IS_BETTER[metric] else -1.0, _strata(folds)
+    gain = sign * (score(metric, truth, one, strata=strata) - score(metric, truth, over, strata=strata))
+    return gain, paired_error(metric, truth, one, over, groups, folds=folds)
 
 
 def cheapest_within_noise(
-    rows: Sequence[RowOutputs], truth: Array, *, metric: str, groups: Sequence[str] | None = None
+    rows: Sequence[RowOutputs],
+    truth: Array,
+    *,
+    metric: str,
+    groups: Sequence[str] | None = None,
+    folds: Sequence[int] | None = None,
 ) -> int:
     """Return the cheapest of the rows that lie within one standard error of the best; of equal costs the better one.
 
@@ -56,21 +75,25 @@ def cheapest_within_noise(
         truth: as `compare_rows` takes it.
         metric: what decides.
         groups: what each picture belongs to.
+        folds: which fold held out each picture; None without folds.
     """
-    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
-    values = [sign * score(metric, truth, row.outputs[0]) for row in rows]
+    sign, strata = 1.0 if HIGHER_IS_BETTER[metric] else -1.0, _strata(folds)
+    values = [sign * score(metric, truth, row.outputs[0], strata=strata) for row in rows]
     known = [i for i, value in enumerate(values) if math.isfinite(value)]
     if not known:
         return min(range(len(rows)), key=lambda i: rows[i].cost)
     order = sorted(known, key=lambda i: (-values[i], rows[i].cost))
     best = order[0]
-    near = [
-        i
-        for i in order
-        if i == best
-        or values[best] - values[i] <= paired_error(metric, truth, rows[best].outputs[0], rows[i].outputs[0], groups)
-    ]
+
+    def error_of(i: int) -> float:
+        return paired_error(metric, truth, rows[best].outputs[0], rows[i].outputs[0], groups, folds=folds)
+
+    near = [i for i in order if i == best or values[best] - values[i] <= error_of(i)]
     return min(near, key=lambda i: rows[i].cost)
+
+
+def _strata(folds: Sequence[int] | None) -> NDArray[np.intp] | None:
+    return None if folds is None else np.asarray(folds, dtype=np.intp)
 
 
 def beats_chance(

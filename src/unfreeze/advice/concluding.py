@@ -101,8 +101,8 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
         cheapest_within_noise(rows_of(rows, side="val"), inquiry.truth(val), metric=inquiry.metric, groups=groups)
     ]
     learned = True if chosen is not frozen else learned
-    by_folds = _verdicts(inquiry, notebook.frozen, notebook.pool, side="folds")
-    by_val = _verdicts(inquiry, [frozen, *notebook.live], inquiry.data.split.val, side="val")
+    by_folds = _verdicts(inquiry, notebook, notebook.frozen, side="folds")
+    by_val = _verdicts(inquiry, notebook, [frozen, *notebook.live], side="val")
     ways = _records(inquiry, notebook, frozen, by_folds, by_val)
     others = [way for way in _judged_with(chosen, ways, frozen, by_val[0]) if _kind(way) != _kind(chosen.record)]
     rivals = tuple(f"{way.name} at {way.size} px" for way in others if way.verdict != "worse")
@@ -177,8 +177,9 @@ def _with_gain(inquiry: Inquiry, tried: Tried, frozen: Tried) -> Tried:
 
 
 def _verdicts(
-    inquiry: Inquiry, tried: Sequence[Tried], indices: Sequence[int], *, side: Literal["folds", "val"]
+    inquiry: Inquiry, notebook: Notebook, tried: Sequence[Tried], *, side: Literal["folds", "val"]
 ) -> list[Verdict | None]:
+    indices = notebook.pool if side == "folds" else inquiry.data.split.val
     try:
         found = compare_rows(
             rows_of(tried, side=side),
@@ -186,6 +187,7 @@ def _verdicts(
             task=inquiry.data.dataset.task,
             metric=inquiry.metric,
             groups=inquiry.groups(indices),
+            folds=notebook.held_in if side == "folds" else None,
             seed=seed_of_data(inquiry.base),
         )
     except ConfigError:  # not defined on these pictures

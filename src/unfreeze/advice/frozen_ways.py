@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unfreeze.advice.choosing import gain_of
 from unfreeze.advice.probing import (
     Fold,
+    fold_numbers,
     linear_probe,
     neighbour_probe,
     rate_probe,
@@ -52,6 +53,7 @@ class Judge:
         setup = vectors.setup
         self.record, self.targets = setup.network.record, setup.data.dataset.targets
         self.pool = tuple(sorted(index for fold in folds for index in fold.held))
+        self.held_in = fold_numbers(folds)
         self.split = Fold(setup.data.split.train, setup.data.split.val)
         self._groups = setup.data.dataset.groups
 
@@ -59,10 +61,18 @@ class Judge:
         """Return what the metric reads of raw outputs (n, k) of all pictures, for some."""
         return read_outputs(outputs[list(indices)], self.record, metric=self.metric)
 
-    def interval(self, read: Array, indices: Sequence[int]) -> Interval:
-        """Return the metric with its 95% interval."""
+    def out_of_fold(self, read: Array) -> Interval:
+        """Return the metric on the pictures that folds hold out, with its 95% interval."""
+        return self._interval(read, self.pool, held_in=self.held_in)
+
+    def on_validation(self, read: Array) -> Interval:
+        """Return the metric on the split's validation pictures, with its 95% interval."""
+        return self._interval(read, self.split.held)
+
+    def _interval(self, read: Array, indices: Sequence[int], held_in: Sequence[int] | None = None) -> Interval:
         truth, clusters = self.targets[list(indices)], number_groups(self.groups(indices))
-        return evaluate_metric(self.metric, truth, read, clusters=clusters, seed=self.seed)
+        strata = None if held_in is None else np.asarray(held_in)
+        return evaluate_metric(self.metric, truth, read, clusters=clusters, strata=strata, seed=self.seed)
 
     def groups(self, indices: Sequence[int]) -> list[str] | None:
         """Return what each of some pictures belongs to."""
@@ -87,12 +97,14 @@ def probe_depths(judge: Judge, *, model: str, size: int) -> ProbeRecord:
     depths = []
     for name in names:
         knn = neighbour_probe(vectors.at(name), judge.targets, judge.folds, record=judge.record)[list(judge.pool)]
-        gain, error = gain_of(judge.metric, truth, read[name], read[FEATURES], judge.groups(judge.pool))
+        gain, error = gain_of(
+            judge.metric, truth, read[name], read[FEATURES], judge.groups(judge.pool), folds=judge.held_in
+        )
         depths.append(
             DepthRecord(
                 depth=name or ALL_DEPTHS,
                 n_features=vectors.at(name).shape[1],
-                linear=judge.interval(read[name], judge.pool),
+                linear=judge.out_of_fold(read[name]),
                 knn=_finite(score(judge.metric, truth, knn)),
                 gain=_finite(gain),
                 gain_error=_finite(error),
@@ -161,8 +173,8 @@ def _tried(judge: Judge, way: Way, out_of_fold: Array, held_out: Array, *, secon
         lr=way.plan.phases[0].lr,
         frozen=True,
         status="done",
-        folds=judge.interval(folds, judge.pool),
-        val=judge.interval(val, judge.split.held),
+        folds=judge.out_of_fold(folds),
+        val=judge.on_validation(val),
         seconds=judge.vectors.seconds + seconds,
         work=work,
     )

@@ -11,7 +11,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, could_beat_chance
-from unfreeze.advice.probing import Fold
+from unfreeze.advice.probing import Fold, fold_numbers
 from unfreeze.advice.ways import Tried, Way, best_out_of_fold, make_way
 from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
 from unfreeze.backbones import native_size, probe_size
@@ -132,6 +132,11 @@ class Notebook:
         return tuple(sorted(index for fold in self.folds for index in fold.held))
 
     @property
+    def held_in(self) -> tuple[int, ...] | None:
+        """Which fold holds out each of them; None where the split is the only one."""
+        return fold_numbers(self.folds)
+
+    @property
     def frozen(self) -> list[Tried]:
         """The ways on vectors."""
         return [each for each in self.tried if each.way.frozen]
@@ -158,7 +163,7 @@ def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | Non
         by_network.setdefault(each.way.options.model, []).append(each)
     finalists = [best_out_of_fold(ways, inquiry.metric) for ways in by_network.values()]
     rows = rows_of(finalists, side="folds")
-    best = finalists[cheapest_within_noise(rows, truth, metric=inquiry.metric, groups=groups)]
+    best = finalists[cheapest_within_noise(rows, truth, metric=inquiry.metric, groups=groups, folds=notebook.held_in)]
     assert best.folds is not None
     seed = seed_of_data(inquiry.base)
     if beats_chance(inquiry.metric, truth, best.folds, groups, seed=seed):

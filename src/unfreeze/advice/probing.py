@@ -34,7 +34,7 @@ from unfreeze.training.many_heads import HeadStart, Vectors, train_heads
 from unfreeze.training.state import improves
 from unfreeze.training.validating import judge
 
-__all__ = ["Fold", "folds_of", "linear_probe", "neighbour_probe", "rate_probe", "read_outputs"]
+__all__ = ["Fold", "fold_numbers", "folds_of", "linear_probe", "neighbour_probe", "rate_probe", "read_outputs"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -74,6 +74,18 @@ def folds_of(data: StudiedData, *, seed: int) -> tuple[Fold, ...]:
     except DataError:  # fewer groups than folds
         return alone
     return tuple(Fold(folds.training(number), part) for number, part in enumerate(folds.parts))
+
+
+def fold_numbers(folds: Sequence[Fold]) -> tuple[int, ...] | None:
+    """Return which fold holds out each of the pictures that they judge, in ascending order; None of a single fold.
+
+    >>> fold_numbers([Fold((0, 2), (1, 3)), Fold((1, 3), (0, 2))])
+    (1, 0, 1, 0)
+    """
+    if len(folds) == 1:
+        return None
+    number_of = {index: number for number, fold in enumerate(folds) for index in fold.held}
+    return tuple(number_of[index] for index in sorted(number_of))
 
 
 def linear_probe(

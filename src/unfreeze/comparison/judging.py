@@ -13,7 +13,7 @@ from unfreeze.comparison.state import State, plain_rows
 from unfreeze.comparison.statistics import RowOutputs, RowStatistics
 from unfreeze.comparison.study import Study
 from unfreeze.comparison_records import RowRecord, Spread
-from unfreeze.errors import ConfigError, FailedError, RunError
+from unfreeze.errors import ConfigError, RunError
 from unfreeze.options import seed_of_data
 
 __all__ = ["rank", "write_rows"]
@@ -39,7 +39,7 @@ def rank(study: Study, state: State, progress: ComparisonProgress) -> None:
         try:
             outputs[name] = read_outputs(runs, study.data.dataset, study.judging, metric=study.metric)
             test[name] = _test(study, runs, seed=seed_of_data(state.record.config))
-        except (RunError, FailedError) as error:
+        except RunError as error:
             failed[name] = str(error)
             progress.note(f'"{name}" cannot be ranked: {error}')
     state.write(rows=tuple(_failed(row, failed) for row in state.record.rows))

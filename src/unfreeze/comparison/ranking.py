@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unfreeze.comparison.statistics import RowOutputs, RowStatistics, compare_rows
 from unfreeze.comparison_records import Spread
 from unfreeze.data import Dataset
-from unfreeze.errors import FailedError, RunError
+from unfreeze.errors import RunError
 from unfreeze.evaluation import Predictions, read_predictions
 from unfreeze.metrics.points import read_by
 from unfreeze.records import TaskName
@@ -44,7 +44,6 @@ def read_outputs(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metr
 
     Raises:
         RunError: a run's predictions cannot be read, or lack pictures.
-        FailedError: they are not all finite.
     """
     outputs = tuple(_outputs(runs, dataset, indices, side="val", metric=metric) for runs in row.runs)
     return RowOutputs(name=row.name, outputs=outputs, cost=row.work)
@@ -84,7 +83,7 @@ def judge_test(row: RowRuns, dataset: Dataset, indices: Sequence[int], *, metric
 
     Raises:
         ConfigError: the metric is not defined on these pictures.
-        RunError, FailedError: see `read_outputs`.
+        RunError: see `read_outputs`.
     """
     networks = [run for runs in row.runs for run in runs]
     outputs = tuple(_outputs((run,), dataset, indices, side="test", metric=metric) for run in networks)
@@ -112,11 +111,6 @@ def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, 
     found: dict[str, Array] = {}
     for run in runs:
         predictions = read_predictions(run / "predictions.csv", task=dataset.task, outputs=dataset.outputs).of(side)
-        if not np.isfinite(predictions.scores).all():  # decisions may look sound: the first class wins among nans
-            raise FailedError(
-                f'The training diverged: what "{run}" says of {SIDES[side]} pictures is not all finite. A lower rate '
-                "(--lr) usually helps."
-            )
         values = read_by(metric, predictions.scores, _decisions(predictions, dataset.task))
         found.update(zip(predictions.files, values, strict=True))
     files = [dataset.files[i] for i in indices]

@@ -12,7 +12,7 @@ import numpy as np
 
 from unfreeze.backbones import Network, save_network
 from unfreeze.cache import ActivationCache
-from unfreeze.errors import InterruptedRunError, RunError, reason_of
+from unfreeze.errors import FailedError, InterruptedRunError, RunError, reason_of
 from unfreeze.evaluation import Calibration, calibrate_run, evaluate_run, predict_outputs, read_predictions
 from unfreeze.metrics import PRIMARY
 from unfreeze.options import phase_augment, seed_of_data
@@ -245,6 +245,8 @@ def _evaluate(setup: Setup, feed: Feed) -> tuple[RunMetrics, Calibration]:
     data, network, options = setup.data, setup.network, setup.options
     split, dataset, seed = data.split, data.dataset, options.seed
     outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
+    if not np.isfinite(outputs).all():
+        raise FailedError("The training diverged: what it gives is not all finite. A lower rate (--lr) usually helps.")
     calibration = calibrate_run(outputs, network.record, dataset, split, level=options.conformal, seed=seed)
     network.record = calibration.model
     save_network(network, setup.out)

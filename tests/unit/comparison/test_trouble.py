@@ -63,15 +63,13 @@ def test_a_row_that_diverged_in_its_last_step_has_failed_and_the_others_are_rank
     plan = tmp_path / "wild.toml"
     plan.write_text(WILD)
     one_step: dict[str, Any] = {"plan": plan, "clip": None, "batch_size": 64, "epochs": 1}
-    watched = Recording()
-    found = compared(image_folder, tmp_path / "c", strategies="head", progress=watched, **one_step)
+    found = compared(image_folder, tmp_path / "c", strategies="head", **one_step)
     by_name = {row.name: row for row in found.rows}
-    assert [cell.status for cell in found.record.cells] == ["done", "done"]
+    assert sorted(cell.status for cell in found.record.cells) == ["done", "failed"]
     assert (by_name["plan wild"].status, by_name["plan wild"].verdict) == ("failed", None)
     assert "diverged" in (by_name["plan wild"].error or "")
     assert by_name["head"].verdict == "best"
     assert found.best.record.config.strategy == "head"
-    assert any('"plan wild" cannot be ranked: The training diverged' in note for note in watched.notes)
 
 
 @pytest.mark.slow

@@ -13,7 +13,15 @@ import torch
 from PIL import Image
 
 import unfreeze as uf
-from unfreeze.errors import ConfigError, DataError, InterruptedRunError, PlanError, RunError, UnfreezeError
+from unfreeze.errors import (
+    ConfigError,
+    DataError,
+    FailedError,
+    InterruptedRunError,
+    PlanError,
+    RunError,
+    UnfreezeError,
+)
 from unfreeze.records import read_jsonl
 from unfreeze.training import EpochInfo, PhaseInfo, Silent, StepInfo
 
@@ -420,3 +428,13 @@ def test_a_head_that_is_fitted_at_once_does_not_inherit_a_hidden_layer(image_fol
     changes = {**TINY, "model": str(first.path), "pretrained": True}
     second = uf.train(image_folder, out=tmp_path / "second", strategy="head2toe", epochs=1, **changes)
     assert second.model.record.hidden is None
+
+
+def test_a_training_that_diverges_in_its_last_step_has_failed(image_folder: Path, tmp_path: Path) -> None:
+    """Its loss was finite before that step, and classes would be decided among nans."""
+    options = {**TINY, "strategy": "full", "epochs": 1, "batch_size": 64, "lr": 1e30, "clip": None}
+    with pytest.raises(FailedError, match=r"The training diverged: what it gives is not all finite"):
+        uf.train(image_folder, out=tmp_path / "run", **options)
+    raw = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert raw["status"] == "failed"
+    assert "lower rate" in raw["error"]
