@@ -30,7 +30,7 @@ from unfreeze.evaluation import read_predictions
 STRATEGIES = ("head", "head2toe", "stages:2", "gradual", "layerwise", "full", "lp-ft")
 SIZES = (224, 320)
 EPOCHS = 6
-SHARE = 0.22  # of the grid's time: the budget of the advice, so that reading pictures fits into a quarter too
+SHARE = 0.24  # of the grid's time: the budget of the advice, so that reading pictures fits into a quarter too
 DIGITS = 5  # of what is kept for each picture
 WORK = Path(__file__).parent / ".work" / "advice"
 

@@ -117,11 +117,13 @@ class _Sums:
     second: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.float64))
 
     def add(self, values: Tensor) -> None:
-        """Add an input (B, C, …)."""
-        rows = values.detach().transpose(0, 1).flatten(1).double()
-        self.n += rows.shape[1]
-        self.first = self.first.to(rows.device) + rows.sum(dim=1)
-        self.second = self.second.to(rows.device) + rows.square().sum(dim=1)
+        """Add an input (B, C, …): its mean and variance in its own precision, which are summed in double."""
+        others = [dim for dim in range(values.ndim) if dim != 1]
+        variance, mean = torch.var_mean(values.detach(), dim=others, correction=0)
+        n, mean = values.numel() // values.shape[1], mean.double()
+        self.n += n
+        self.first = self.first.to(mean.device) + n * mean
+        self.second = self.second.to(mean.device) + n * (variance.double() + mean.square())
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from unfreeze.training.run import prepare
 
 __all__ = ["Trial", "seconds_per_picture", "try_plan"]
 
+N_TIMED = 8  # pictures of a step whose time is taken
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trial:
@@ -82,11 +84,11 @@ def try_plan(
 def seconds_per_picture(data: StudiedData, options: TrainOptions, *, plan: Plan, progress: Progress) -> float:
     """Return what one picture takes, forward and backward through all layers, where and as a training computes.
 
-    By one batch of noise; the faster of two, because the first also fills the allocator. What a pass of the frozen
-    network takes would tell less: with few pictures it is mostly loading.
+    By a few pictures of noise; the fastest of three steps, because the first also fills the allocator. What a pass of
+    the frozen network takes would tell less: with few pictures it is mostly loading.
 
     Args:
-        data: the pictures, of which as many as a batch holds are counted, not read.
+        data: the pictures; none is read.
         options: the settings, as `settled` returns them.
         plan: of a training of all layers, by these options.
         progress: who is told.
@@ -96,10 +98,9 @@ def seconds_per_picture(data: StudiedData, options: TrainOptions, *, plan: Plan,
     """
     setup, _ = prepare(data, options, plan=plan, cache=None, out=Path(), progress=progress)
     network = setup.device.place(setup.network).train().requires_grad_(requires_grad=True)
-    n = min(loop_settings(setup).batch_size, len(data.split.train))
     height, width = network.spec.size
-    noise = setup.device.send(torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(0)))
-    return min(_step_seconds(network, noise, setup.device) for _ in range(2)) / n
+    noise = setup.device.send(torch.randn(N_TIMED, 3, height, width, generator=torch.Generator().manual_seed(0)))
+    return min(_step_seconds(network, noise, setup.device) for _ in range(3)) / N_TIMED
 
 
 def _step_seconds(network: Network, images: torch.Tensor, device: Device) -> float:
