@@ -25,7 +25,7 @@ def test_an_advice_ends_with_the_command_that_trains(
     command = f"unfreeze train {pets} --plan {tmp_path / 'a'}/plan.toml --no-pretrained --seed 3"
     assert last == f"Next:   {command}"
     assert outcome.out.count("← take this") == 1
-    for part in ("all depths", "head2toe", "stages:1", "out of fold", "Why:", "one standard error"):
+    for part in ("all depths", "head2toe", "stages:1", "out of fold", "Why:", "best head on vectors"):
         assert part in outcome.out
     trained = unfreeze(*command.split()[1:], "--out", tmp_path / "run", "--json")
     assert trained.code == 0

@@ -124,7 +124,7 @@ def test_a_low_depth_is_found_best_where_texture_tells_the_classes(tmp_path: Pat
     def paint(label: int, index: int) -> np.ndarray:
         """Return noise whose neighbours are alike in one class: where anything is says nothing."""
         values = np.random.default_rng([label, index]).normal(size=(64, 65, 3))
-        mixed = values[:, 1:] + (0.35 if label else 0.0) * values[:, :-1]
+        mixed = values[:, 1:] + (0.5 if label else 0.0) * values[:, :-1]
         return np.clip(128 + 40 * mixed / mixed.std(), 0, 255).astype(np.uint8)
 
     data = folder(tmp_path / "texture", paint, n=60)
@@ -176,7 +176,7 @@ def test_a_run_on_other_pictures_is_measured_by_linear_heads_and_noted(
 ) -> None:
     run = uf.train(image_folder, strategy="head", hidden=8, out=tmp_path / "run", **TINY)
     options = {name: value for name, value in TINY.items() if name not in {"model", "pretrained", "size"}}
-    other = make_image_folder(per_class=(30, 30))
+    other = make_image_folder(per_class=(30, 30), name="others")
     record = uf.advise(other, models=[str(run.path)], budget=30, out=tmp_path / "a", **options).record
     assert any("was trained on" in note for note in record.notes)
     frozen = {way.name for way in record.evidence.ways if way.frozen}
