@@ -138,8 +138,8 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The contents of advice.json.
 
     `can_tell` says whether the recommended way is better than every way of another kind that was tried, beyond 95%:
-    kinds are networks and strategies; sizes and rates of one way are not. It is false where nothing was measured, where
-    nothing beats chance, and where nothing of another kind was tried.
+    kinds are networks, strategies, and whether more than a head on vectors trains; sizes and rates of one way are not.
+    It is false where nothing was measured, where nothing beats chance, and where nothing of another kind was tried.
     """
 
     version: int = FORMAT_VERSION

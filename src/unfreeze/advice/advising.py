@@ -179,8 +179,11 @@ def _run_of(model: str) -> RunRecord | None:
 
 
 def _learned_from(run: RunRecord, path: Path, data: StudiedData) -> bool:
-    """Say whether a run has learned from these pictures: from the same place, or the same contents."""
-    return run.data.fingerprint == data.fingerprint or Path(run.data.path).resolve() == path.resolve()
+    """Say whether a run, or one that it went on from, has learned from these: the same place, or the same contents."""
+    if run.data.fingerprint == data.fingerprint or Path(run.data.path).resolve() == path.resolve():
+        return True
+    before = _run_of(run.config.model)
+    return before is not None and _learned_from(before, path, data)
 
 
 def _looked_at(data: StudiedData, *, seed: int) -> StudiedData:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, gain_of
 from unfreeze.advice.inquiry import Inquiry, Notebook, best_frozen, rows_of
+from unfreeze.advice.rivals import others_of, rivals_of
 from unfreeze.advice.ways import Tried, Way
 from unfreeze.advice_records import Expected, Facts, WayRecord
 from unfreeze.comparison.statistics import Verdict, compare_rows
@@ -37,7 +37,7 @@ class Conclusion:
         ways: the records of all ways, with verdicts, those not tried last.
         learned: as in `AdviceEvidence`.
         can_tell: as in `AdviceRecord`.
-        rivals: ways of another kind that it cannot be told from, as people name them, the best first.
+        rivals: see `rivals_of`.
         expected: what it should come to.
         first_look: as in `Notebook`.
     """
@@ -96,23 +96,21 @@ def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
     val, groups = inquiry.data.split.val, inquiry.groups(inquiry.data.split.val)
     # Where no frozen network shows anything, an unfrozen one may have found something.
     live = notebook.live if learned else [each for each in notebook.live if _beats_chance(inquiry, each)]
-    rows = [frozen, *live]
+    rows = [frozen, *live] if learned or not live else live
     chosen = rows[
         cheapest_within_noise(rows_of(rows, side="val"), inquiry.truth(val), metric=inquiry.metric, groups=groups)
     ]
     learned = True if chosen is not frozen else learned
     by_folds = _verdicts(inquiry, notebook, notebook.frozen, side="folds")
     by_val = _verdicts(inquiry, notebook, [frozen, *notebook.live], side="val")
-    ways = _records(inquiry, notebook, frozen, by_folds, by_val)
-    others = [way for way in _judged_with(chosen, ways, frozen, by_val[0]) if _kind(way) != _kind(chosen.record)]
-    rivals = tuple(f"{way.name} at {way.size} px" for way in others if way.verdict != "worse")
+    rivals = rivals_of(inquiry, notebook, chosen)
     return Conclusion(
         way=chosen.way,
         tried=chosen,
         frozen=frozen,
-        ways=(*ways, *notebook.skipped),
+        ways=(*_records(inquiry, notebook, frozen, by_folds, by_val), *notebook.skipped),
         learned=learned,
-        can_tell=bool(learned) and bool(others) and not rivals,
+        can_tell=bool(learned) and bool(others_of(notebook, chosen)) and not rivals,
         rivals=rivals,
         expected=_expected(inquiry, notebook, chosen),
     )
@@ -123,29 +121,6 @@ def _beats_chance(inquiry: Inquiry, tried: Tried) -> bool:
     truth = inquiry.truth(inquiry.data.split.val)
     groups = inquiry.groups(inquiry.data.split.val)
     return beats_chance(inquiry.metric, truth, tried.val, groups, seed=seed_of_data(inquiry.base))
-
-
-def _kind(way: WayRecord) -> tuple[str, str]:
-    """Return what sets ways apart that are worth telling apart: sizes and rates of one way are not."""
-    return way.model, way.strategy
-
-
-def _judged_with(
-    chosen: Tried, ways: Sequence[WayRecord], frozen: Tried, verdict: Verdict | None
-) -> Iterator[WayRecord]:
-    """Yield what was judged on the same pictures as the chosen way, with the verdicts of these.
-
-    Args:
-        chosen: the way that is recommended.
-        ways: all that were tried, with their verdicts.
-        frozen: the best way on vectors.
-        verdict: on it, among trainings.
-    """
-    if chosen is frozen:  # out of fold with those on vectors, and with trainings as the best of these
-        yield from ways
-    else:
-        yield from (way for way in ways if not way.frozen)
-        yield msgspec.structs.replace(frozen.record, verdict=verdict)
 
 
 def _records(
@@ -173,6 +148,8 @@ def _with_gain(inquiry: Inquiry, tried: Tried, frozen: Tried) -> Tried:
         return tried
     val = inquiry.data.split.val
     gain, error = gain_of(inquiry.metric, inquiry.truth(val), tried.val, frozen.val, inquiry.groups(val))
+    if not math.isfinite(gain):
+        return tried
     return tried.with_record(gain=gain, gain_error=error)
 
 

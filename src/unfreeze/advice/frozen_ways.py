@@ -54,6 +54,7 @@ class Judge:
         self.record, self.targets = setup.network.record, setup.data.dataset.targets
         self.pool = tuple(sorted(index for fold in folds for index in fold.held))
         self.held_in = fold_numbers(folds)
+        self.strata = None if self.held_in is None else np.asarray(self.held_in)
         self.split = Fold(setup.data.split.train, setup.data.split.val)
         self._groups = setup.data.dataset.groups
 
@@ -63,15 +64,14 @@ class Judge:
 
     def out_of_fold(self, read: Array) -> Interval:
         """Return the metric on the pictures that folds hold out, with its 95% interval."""
-        return self._interval(read, self.pool, held_in=self.held_in)
+        return self._interval(read, self.pool, strata=self.strata)
 
     def on_validation(self, read: Array) -> Interval:
         """Return the metric on the split's validation pictures, with its 95% interval."""
         return self._interval(read, self.split.held)
 
-    def _interval(self, read: Array, indices: Sequence[int], held_in: Sequence[int] | None = None) -> Interval:
+    def _interval(self, read: Array, indices: Sequence[int], strata: NDArray[np.intp] | None = None) -> Interval:
         truth, clusters = self.targets[list(indices)], number_groups(self.groups(indices))
-        strata = None if held_in is None else np.asarray(held_in)
         return evaluate_metric(self.metric, truth, read, clusters=clusters, strata=strata, seed=self.seed)
 
     def groups(self, indices: Sequence[int]) -> list[str] | None:
@@ -105,7 +105,7 @@ def probe_depths(judge: Judge, *, model: str, size: int) -> ProbeRecord:
                 depth=name or ALL_DEPTHS,
                 n_features=vectors.at(name).shape[1],
                 linear=judge.out_of_fold(read[name]),
-                knn=_finite(score(judge.metric, truth, knn)),
+                knn=_finite(score(judge.metric, truth, knn, strata=judge.strata)),
                 gain=_finite(gain),
                 gain_error=_finite(error),
             )

@@ -108,7 +108,7 @@ class Notebook:
         failed: the networks that could not be measured to the end, with why.
         first_look: about how many seconds the first pass and its heads need, where the budget ended in it.
         notes: what the user should know.
-        finished: whether nothing was left out for want of time, and nothing failed.
+        finished: whether nothing that was planned was left out for want of time, and nothing failed.
     """
 
     folds: tuple[Fold, ...] = ()

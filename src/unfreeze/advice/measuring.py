@@ -18,6 +18,7 @@ from unfreeze.advice.trainings import try_trainings
 from unfreeze.advice.ways import HEAD_RATES, Way
 from unfreeze.advice_records import DomainRecord
 from unfreeze.errors import FailedError, InterruptedRunError, UnfreezeError, raise_together, reason_of
+from unfreeze.metrics import RANKED
 from unfreeze.options import seed_of_data
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.progress import Progress
@@ -36,6 +37,11 @@ def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress
         UnfreezeError: not one network could be measured.
     """
     notebook.folds = folds_of(inquiry.data, seed=seed_of_data(inquiry.base))
+    if inquiry.metric in RANKED and notebook.held_in is not None:
+        notebook.note(
+            f"Out of fold {inquiry.metric} ranks each picture among those of its own fold, which is easier than among "
+            "all: what test pictures show may be lower by several points."
+        )
     try:
         complete = _measure_frozen(inquiry, notebook, interrupt, progress)
     except InterruptedRunError:

@@ -55,7 +55,8 @@ class Fold(NamedTuple):
 def folds_of(data: StudiedData, *, seed: int) -> tuple[Fold, ...]:
     """Return five folds of all pictures that train or validate; the split itself where validation is large enough.
 
-    So it is where a class has a single picture, or pictures form fewer groups than folds. A class with fewer pictures
+    So it is where a class lies in a single picture, group or cluster of near-duplicates: while that is held out,
+    nothing would train on the class. So too where pictures form fewer groups than folds. A class with fewer pictures
     than folds is held out in some of them only.
     """
     split, dataset = data.split, data.dataset
@@ -63,17 +64,18 @@ def folds_of(data: StudiedData, *, seed: int) -> tuple[Fold, ...]:
     if len(split.val) >= ENOUGH_TO_JUDGE:
         return alone
     pool = tuple(sorted((*split.train, *split.val)))
-    if dataset.task == "classification":
-        counts = np.bincount(dataset.targets[list(pool)], minlength=len(dataset.outputs))
-        if counts.min() <= 1:  # while it is held out, nothing would train on its class
-            return alone
     try:
         folds = divide_folds(
             dataset, n_folds=N_FOLDS, among=pool, clusters=near_duplicates(data.fingerprints), seed=seed
         )
     except DataError:  # fewer groups than folds
         return alone
-    return tuple(Fold(folds.training(number), part) for number, part in enumerate(folds.parts))
+    found = tuple(Fold(folds.training(number), part) for number, part in enumerate(folds.parts))
+    if dataset.task == "classification":
+        known = set(dataset.targets[list(pool)].tolist())
+        if any(set(dataset.targets[list(fold.train)].tolist()) != known for fold in found):
+            return alone
+    return found
 
 
 def fold_numbers(folds: Sequence[Fold]) -> tuple[int, ...] | None:

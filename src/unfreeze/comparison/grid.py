@@ -124,11 +124,11 @@ def make_grid(options: CompareOptions, base: TrainOptions, *, given: frozenset[s
             features = settings.features or "last"
             layers = layers_of(architecture_of(settings), settings.size, settings.hidden, features)
             plan = write_plan(settings, layers, given=said)
+            weights = weights_of(settings)
+            weights_sha256 = None if weights is None else sha256(weights)
         except UnfreezeError as error:
             problems[str(error)] = None
             continue
-        weights = weights_of(settings)
-        weights_sha256 = None if weights is None else sha256(weights)
         model = names.get(settings.model, settings.model)
         row = _row(settings, plan, several=several, model=model, weights_sha256=weights_sha256)
         key = _what_trains(row)

@@ -193,7 +193,7 @@ def _keep_best(study: Study, state: State, shared: Shared, progress: ComparisonP
     """
     whole = _whole_cell(study, state)
     if study.options.folds is not None:
-        if _is_over(shared):
+        if _is_over(shared) and cell_state(state.directory / whole.directory) != "done":
             return whole
         progress.stage(f'Training "{whole.row}" on train, for {BEST}')
     try:

@@ -1,5 +1,6 @@
 """Metrics as pure functions on arrays: values, and 95% intervals that hold on small test sets. No torch."""
 
+from unfreeze.metrics.components import RANKED
 from unfreeze.metrics.coverage import evaluate_coverage
 from unfreeze.metrics.evaluating import evaluate_metric, evaluate_scores, number_groups
 from unfreeze.metrics.few import few_test_pictures
@@ -13,6 +14,7 @@ __all__ = [
     "METRICS",
     "PERCENTAGES",
     "PRIMARY",
+    "RANKED",
     "check_metric",
     "evaluate_coverage",
     "evaluate_metric",

@@ -33,9 +33,10 @@ from unfreeze.training.prefixes import PrefixSettings
 from unfreeze.training.progress import Progress
 from unfreeze.training.range_test import AutoRate, told
 
-__all__ = ["Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]
+__all__ = ["DIVERGED", "Setup", "execute", "finish", "loop_settings", "make_feeder", "make_loss", "train_targets"]
 
-DIVERGED = 10  # times the loss of always saying the same
+FAR_ABOVE = 10  # times the loss of always saying the same
+DIVERGED = "The training diverged: what it gives is not all finite. A lower rate (--lr) usually helps."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,7 @@ def _divergence(setup: Setup, cursor: Cursor) -> tuple[str, ...]:
     task, n_outputs = setup.data.dataset.task, len(setup.data.dataset.outputs)
     of_ignorance = {"classification": log(n_outputs), "multilabel": log(2), "regression": 1.0}[task]
     loss = cursor.best.val_loss if cursor.best is not None else 0.0
-    if loss < DIVERGED * of_ignorance:
+    if loss < FAR_ABOVE * of_ignorance:
         return ()
     return (f"The training diverged: its best loss on validation is {loss:.3g}. Train again with a lower rate (--lr).",)
 
@@ -246,7 +247,7 @@ def _evaluate(setup: Setup, feed: Feed) -> tuple[RunMetrics, Calibration]:
     split, dataset, seed = data.split, data.dataset, options.seed
     outputs = predict_outputs(feed.model, feed.evaluation((*split.val, *split.test)), device=setup.device.torch_device)
     if not np.isfinite(outputs).all():
-        raise FailedError("The training diverged: what it gives is not all finite. A lower rate (--lr) usually helps.")
+        raise FailedError(DIVERGED)
     calibration = calibrate_run(outputs, network.record, dataset, split, level=options.conformal, seed=seed)
     network.record = calibration.model
     save_network(network, setup.out)

@@ -12,11 +12,12 @@ import torch
 
 from unfreeze.backbones import Network
 from unfreeze.cache import ActivationCache
+from unfreeze.errors import FailedError
 from unfreeze.evaluation import predict_outputs
 from unfreeze.plans import Plan
 from unfreeze.records import ModelRecord, TrainOptions
 from unfreeze.training.device import Device
-from unfreeze.training.executing import loop_settings, make_feeder, make_loss
+from unfreeze.training.executing import DIVERGED, loop_settings, make_feeder, make_loss
 from unfreeze.training.inputs import StudiedData
 from unfreeze.training.interrupts import Interrupt
 from unfreeze.training.loop import fine_tune
@@ -64,7 +65,7 @@ def try_plan(
 
     Raises:
         InterruptedRunError: an end was asked for.
-        UnfreezeError: the network cannot be loaded, or the training failed.
+        UnfreezeError: the network cannot be loaded, or the training failed or diverged.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="unfreeze-trial-") as name:
@@ -78,6 +79,8 @@ def try_plan(
         )  # fmt: skip
     feed = feeder.final()
     outputs = predict_outputs(feed.model, feed.evaluation(data.split.val), device=setup.device.torch_device)
+    if not np.isfinite(outputs).all():
+        raise FailedError(DIVERGED)
     return Trial(outputs=outputs, record=setup.network.record, seconds=time.monotonic() - began)
 
 

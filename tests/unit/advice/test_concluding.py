@@ -22,12 +22,12 @@ TRUTH = np.tile([0, 1], N_POOL // 2)
 FOLDS = (Fold((), tuple(range(N_POOL // 2))), Fold((), tuple(range(N_POOL // 2, N_POOL))))
 
 
-def inquiry() -> Inquiry:
+def inquiry(models: Sequence[str] = ("small",)) -> Inquiry:
     """What concluding asks of an inquiry: the first pictures are validation's."""
     split = SimpleNamespace(train=range(N_VAL, N_POOL), val=range(N_VAL), test=())
     asked = SimpleNamespace(
         data=SimpleNamespace(split=split, dataset=SimpleNamespace(task="classification")), split=split,
-        metric="accuracy", base=TrainOptions(), models=("small",), n_train=len(split.train), n_held_out=N_VAL,
+        metric="accuracy", base=TrainOptions(), models=tuple(models), n_train=len(split.train), n_held_out=N_VAL,
         truth=lambda indices: TRUTH[list(indices)], groups=lambda _: None,
     )  # fmt: skip
     return cast("Inquiry", asked)
@@ -40,20 +40,31 @@ def answers(n: int, share_wrong: float, *, seed: int) -> np.ndarray:
     return np.eye(2)[guess]
 
 
-def tried(strategy: str, wrong: float, *, frozen: bool = False, work: float = 1.0, seed: int = 0) -> Tried:
-    """A way that errs in a share of the pictures, those that its seed draws."""
+def tried(
+    strategy: str,
+    wrong: float,
+    *,
+    on_val: float | None = None,
+    frozen: bool = False,
+    model: str = "small",
+    work: float = 1.0,
+    seed: int = 0,
+) -> Tried:
+    """A way that errs in a share of the pictures, on validation in another if told, those that its seed draws."""
     folds = answers(N_POOL, wrong, seed=seed) if frozen else None
     figure = Interval(value=1 - wrong, low=0.0, high=1.0)
     record = WayRecord(
-        name=strategy, strategy=strategy, model="small", size=224, epochs=6, frozen=frozen, status="done", work=work,
+        name=strategy, strategy=strategy, model=model, size=224, epochs=6, frozen=frozen, status="done", work=work,
         folds=figure if frozen else None, val=figure,
     )  # fmt: skip
-    way = cast("Way", SimpleNamespace(name=strategy, options=TrainOptions(model="small"), frozen=frozen, size=224))
-    return Tried(way=way, record=record, folds=folds, val=answers(N_VAL, wrong, seed=seed))
+    way = cast("Way", SimpleNamespace(name=strategy, options=TrainOptions(model=model), frozen=frozen, size=224))
+    return Tried(
+        way=way, record=record, folds=folds, val=answers(N_VAL, wrong if on_val is None else on_val, seed=seed)
+    )
 
 
-def concluded(*ways: Tried) -> Conclusion:
-    return conclude(inquiry(), Notebook(folds=FOLDS, tried=[*ways]))
+def concluded(*ways: Tried, models: Sequence[str] = ("small",)) -> Conclusion:
+    return conclude(inquiry(models), Notebook(folds=FOLDS, tried=[*ways]))
 
 
 def test_the_best_head_is_taken_and_told_from_what_is_far_behind() -> None:
@@ -83,6 +94,37 @@ def test_a_training_is_taken_for_more_than_noise_and_told_from_the_best_head() -
     near = concluded(head, tried("layerwise", 0.38, work=50.0, seed=2))
     assert near.way.name == "head"
     assert near.rivals == ("layerwise at 224 px",)
+
+
+def test_a_training_is_told_from_every_head_not_only_from_the_best_out_of_fold() -> None:
+    found = concluded(
+        tried("head", 0.3, on_val=0.4, frozen=True, seed=1), tried("head2toe", 0.31, on_val=0.03, frozen=True, seed=2),
+        tried("layerwise", 0.02, work=50.0, seed=3),
+    )  # fmt: skip
+    assert found.way.name == "layerwise"
+    assert (found.can_tell, found.rivals) == (False, ("head2toe at 224 px",))
+
+
+def test_rivals_are_told_from_the_chosen_way_not_from_the_measured_best() -> None:
+    found = concluded(
+        tried("head", 0.2, frozen=True, seed=1), tried("stages:1", 0.18, work=9.0, seed=2),
+        tried("layerwise", 0.3, work=50.0, seed=3),
+    )  # fmt: skip
+    assert found.way.name == "head"
+    assert found.rivals == ("stages:1 at 224 px", "layerwise at 224 px")
+
+
+def test_rivals_of_several_networks_are_named_with_theirs() -> None:
+    found = concluded(
+        tried("head", 0.1, frozen=True, seed=1), tried("head", 0.11, frozen=True, model="large", work=9.0, seed=2),
+        models=("small", "large"),
+    )  # fmt: skip
+    assert found.rivals == ("head of large at 224 px",)
+
+
+def test_a_training_that_beats_chance_is_taken_where_no_head_does() -> None:
+    found = concluded(tried("head", 0.5, on_val=0.36, frozen=True, seed=1), tried("layerwise", 0.34, work=50.0, seed=3))
+    assert (found.way.name, found.learned) == ("layerwise", True)
 
 
 def test_with_nothing_of_another_kind_nothing_is_told() -> None:

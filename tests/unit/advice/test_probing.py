@@ -104,3 +104,13 @@ def test_a_rare_class_does_not_take_folds_from_the_others(make_image_folder: Cal
     for fold in folds:
         assert set(found.dataset.targets[list(fold.train)]) == {0, 1}, "something trains on each class"
     assert sorted(i for fold in folds for i in fold.held) == sorted((*found.split.train, *found.split.val))
+
+
+def test_a_class_that_lies_in_one_group_is_not_held_out_whole(make_image_table: Callable[..., Path]) -> None:
+    who = [f"p{i // 2}" for i in range(60)] + ["lonely"] * 6
+    kind = ["ab"[i // 2 % 2] for i in range(60)] + ["c"] * 6
+    table = make_image_table({"kind": kind, "who": who})
+    options = TrainOptions(cache=False, target=("kind",), group="who")
+    found = study_data(table, open_data(table, options), options, Silent())
+    (fold,) = folds_of(found, seed=0)
+    assert fold.train == found.split.train

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from support.comparing import TINY, Recording, compared
 
 import unfreeze as uf
-from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError
+from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError, UnfreezeError
 from unfreeze.training.checkpoint import load_checkpoint, save_checkpoint
 
 WILD = 'version = 1\n[[phase]]\nname = "all"\nepochs = 1\ntrain = "all"\nlr = 1e30\n'
@@ -152,6 +153,48 @@ def test_a_row_whose_predictions_were_edited_is_named_and_the_others_are_ranked(
     assert "edited by hand" in (head.error or "")
     table.write_text(before)
     assert all(row.verdict for row in uf.compare(out=out, resume=True).rows), "put back, it is ranked"
+
+
+@pytest.mark.slow
+def test_a_row_whose_predictions_are_not_numbers_does_not_take_the_verdicts_from_the_others(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c"
+    stopped = interrupted(image_folder, out, at=8)
+    table = out / stopped.record.cells[0].run / "predictions.csv"
+    with table.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    next(row for row in rows if row["split"] == "val")["prob:cat"] = "nan"
+    with table.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    head, full = uf.compare(out=out, resume=True).rows
+    assert (head.status, full.verdict) == ("failed", "best")
+    assert "predictions.csv" in (head.error or "")
+
+
+@pytest.mark.slow
+def test_a_run_without_weights_is_an_error_that_names_them(image_folder: Path, tmp_path: Path) -> None:
+    run = uf.train(image_folder, epochs=1, out=tmp_path / "run", **TINY)
+    (run.path / "model.safetensors").unlink()
+    with pytest.raises(UnfreezeError, match=r'"[^"]*model.safetensors" cannot be read'):
+        uf.compare(image_folder, models=[str(run.path)], strategies="head", epochs=1, out=tmp_path / "c")
+
+
+@pytest.mark.slow
+def test_with_folds_a_budget_that_has_ended_keeps_the_best_run_that_is_there(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c"
+    found = compared(image_folder, out, folds=2)
+    recommended = found.record.recommended
+    other = next(cell for cell in found.record.cells if cell.row != recommended)
+    shutil.rmtree(out / other.run)
+    edit(out / "compare.json", status="stopped")
+    again = uf.compare(out=out, resume=True, budget=0.001)
+    assert (again.record.recommended, again.record.best) == (recommended, "best")
+    assert (out / "best" / "run.json").is_file()
 
 
 @pytest.mark.slow
