@@ -114,8 +114,8 @@ def _outputs(runs: Sequence[Path], dataset: Dataset, indices: Sequence[int], *, 
         if not np.isfinite(predictions.scores).all():  # decisions may look sound: the first class wins among nans
             table = run / "predictions.csv"
             raise RunError(
-                f'What "{table}" says of {SIDES[side]} pictures is not all numbers: edited by hand, or of a training that '
-                "diverged. Put it back as it was, or delete the run's directory, and go on with --resume."
+                f'What "{table}" says of {SIDES[side]} pictures is not all numbers: edited by hand, or of a training '
+                "that diverged. Put it back as it was, or delete the run's directory, and go on with --resume."
             )
         values = read_by(metric, predictions.scores, _decisions(predictions, dataset.task))
         found.update(zip(predictions.files, values, strict=True))
