@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+MOST_NAMED = 5  # runs that an error names
 TaskName = Literal["classification", "multilabel", "regression"]
 FeatureSource = Literal["last", "stages"]
 AugmentName = Literal["none", "light", "standard"]
@@ -306,12 +307,22 @@ def read_json(path: Path, kind: type[Record]) -> Record:
         _check_version(path, content, kind)
         return msgspec.json.decode(content, type=kind)
     except FileNotFoundError:
-        raise RunError(f'"{path.parent}" is not a run directory: it has no {path.name}.') from None
+        raise RunError(f'"{path.parent}" is not a run directory: it has no {path.name}.{_hint(path.parent)}') from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RunError(
             f'"{path}" cannot be read as {kind.__name__} (version {FORMAT_VERSION}): {error}. '
             "It was written by another version of unfreeze, or edited by hand."
         ) from error
+
+
+def _hint(directory: Path) -> str:
+    """Say where the run is that somebody may mean who names another directory."""
+    if (directory / "compare.json").is_file():
+        return f' It is a comparison; the run that it recommends is "{directory / "best"}".'
+    if (directory / "advice.json").is_file():
+        return f' It is an advice; train by it first: unfreeze train PICTURES --plan "{directory / "plan.toml"}".'
+    runs = sorted(path.parent.name for path in directory.glob("*/run.json"))
+    return f" Runs in it: {', '.join(runs[:MOST_NAMED])}{', …' if len(runs) > MOST_NAMED else ''}." if runs else ""
 
 
 def _check_version(path: Path, content: bytes, kind: type) -> None:

@@ -55,7 +55,8 @@ def verdict_of(record: AdviceRecord) -> str:
     way = f"{opening(record)} {record.way} with {record.model} at {record.size} px"
     expected = record.expected
     if expected.value is None:
-        return f"{way}: nothing was measured."
+        budget = time_text(record.budget_seconds)
+        return f"{way}, as train does untold: nothing was measured within the budget of {budget}."
     takes = "" if expected.seconds is None else f": it trains in about {time_text(expected.seconds)}"
     figure = interval_text(Interval(value=expected.value, low=expected.low, high=expected.high))
     where = "out of fold" if expected.judged_on == "out of fold" else "on validation"

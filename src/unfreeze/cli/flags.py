@@ -90,7 +90,7 @@ class SourceFlags(TypedDict, total=False):
             "group",
             DATA,
             "What must stay on one side of the split (a patient, a slide): a column, parent (the sub-folder), "
-            "or a file-name pattern.",
+            "or a regular expression for file names.",
         ),
     ]
     split: Annotated[str, _setting("split", DATA, "A column that says train, val or test. [default: split 70/15/15]")]

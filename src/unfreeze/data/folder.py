@@ -31,6 +31,7 @@ class Layout:
         folders: (n,) the folder below the class folder in which each lies, "" if there is none.
         splits: (n,) sides by the folders train, val(id), test at the top; None if there are none.
         empty_splits: split folders without a picture in a class folder.
+        nameless: class folders that hold files without an extension and no picture.
         notes: what was left out.
     """
 
@@ -39,6 +40,7 @@ class Layout:
     folders: tuple[str, ...]
     splits: tuple[str, ...] | None
     empty_splits: tuple[str, ...]
+    nameless: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -80,6 +82,7 @@ def class_layout(listing: Listing) -> Layout:
         folders=folders,
         splits=tuple(side or "train" for side in sides) if top else None,
         empty_splits=tuple(name for name, side in sorted(top.items()) if side not in filled),
+        nameless=_nameless(listing, classes, has_splits=bool(top)),
         notes=tuple(notes),
     )
 
@@ -90,7 +93,7 @@ def folder_dataset(root: Path, layout: Layout, *, group: str | None = None) -> D
     Args:
         root: the folder.
         layout: of `class_layout`.
-        group: None, "parent" or a file-name pattern.
+        group: None, "parent" or a regular expression for file names.
 
     Raises:
         DataError: no pictures in class folders, or a split folder without any.
@@ -105,6 +108,12 @@ def folder_dataset(root: Path, layout: Layout, *, group: str | None = None) -> D
         raise DataError(
             f'No picture lies in a class folder of {name_some(layout.empty_splits)} (below "{root}"). '
             "Put pictures there, or remove the folder: that part is then drawn from train."
+        )
+    if layout.nameless:
+        raise DataError(
+            f"No file of the class folder {name_some(layout.nameless)} has an extension, so that none was taken for a "
+            "picture and the class would be missing. Name the files as what they are (.jpg, .png, .dcm), or move the "
+            "folder away."
         )
     outputs = tuple(sorted(set(layout.classes)))
     index = {name: i for i, name in enumerate(outputs)}
@@ -137,6 +146,17 @@ def _notes(listing: Listing, loose: list[str]) -> list[str]:
     if listing.runs:
         notes.append(f"Left out {len(listing.runs)} run directories: {name_some(listing.runs)}.")
     return notes
+
+
+def _nameless(listing: Listing, classes: tuple[str, ...], *, has_splits: bool) -> tuple[str, ...]:
+    """Return class folders whose files have no extension, as DICOM files often have none, where no picture is."""
+    found = set()
+    for file in listing.others:
+        *above, name = file.split("/")
+        inner = above[1:] if has_splits and above and above[0].lower() in SPLIT_NAMES else above
+        if inner and "." not in name:
+            found.add(inner[0])
+    return tuple(sorted(found - set(classes)))
 
 
 def _odd_classes(

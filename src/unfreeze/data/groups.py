@@ -29,7 +29,8 @@ def group_by_parent(files: Sequence[str], folders: Sequence[str]) -> tuple[str, 
     if not any(folders):
         raise ConfigError(
             "--group parent needs sub-folders below the class folders (class/patient/picture.png), but every "
-            "picture lies in its class folder itself. Give a file-name pattern or a table's column instead."
+            "picture lies in its class folder itself. Give a regular expression for file names, or a table's column, "
+            "instead."
         )
     groups = tuple(folder or file for file, folder in zip(files, folders, strict=True))
     return _several(groups, "--group parent")
@@ -58,7 +59,9 @@ def group_by_pattern(files: Sequence[str], pattern: str) -> tuple[str, ...]:
         where = "paths" if "/" in pattern else "file names"
         raise ConfigError(
             f'--group "{pattern}" matches the {where} of {len(files) - len(unmatched)} of {len(files)} pictures, '
-            f"but every picture needs a group. Not matched: {name_some(unmatched)}."
+            f"but every picture needs a group. Not matched: {name_some(unmatched)}. In a folder of class folders "
+            '--group is a regular expression for what names the patient or item in every file name, as "p[0-9]+", or '
+            '"parent" for the sub-folder; a table can have a column for it.'
         )
     return _several(tuple(group or "" for group in found), f'--group "{pattern}"')
 

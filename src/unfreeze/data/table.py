@@ -99,7 +99,7 @@ def table_dataset(
         path: the table.
         task: what is learned; `decide_task` states the rule of "auto".
         target: target columns. Without: the column `label`, else all columns of 0 and 1 as labels.
-        group: a column, "parent" or a file-name pattern.
+        group: a column, "parent" or a regular expression for file names.
         split: a column with train, val (valid, validation) and test. Without: a column `split` that
             holds nothing else, else the folders train, val(id), test in which the pictures lie.
 

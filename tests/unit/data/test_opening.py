@@ -37,6 +37,17 @@ class TestClassFolders:
         assert dataset.splits is None
         assert dataset.notes == ()
 
+    def test_a_class_whose_files_have_no_extension_is_not_lost_in_silence(
+        self, make_image_folder: Callable[..., Path]
+    ) -> None:
+        root = make_image_folder(classes=("cat", "dog", "owl"))
+        for file in (root / "owl").iterdir():
+            file.rename(file.with_suffix(""))
+        with pytest.raises(DataError, match=r"No file of the class folder owl has an extension"):
+            open_dataset(root)
+        (root / "owl" / "one.png").write_bytes((root / "cat" / "000.png").read_bytes())
+        assert open_dataset(root).outputs == ("cat", "dog", "owl"), "a picture among them makes it a class, and a note"
+
     def test_extensions_may_be_in_upper_case_and_names_in_any_script(self, tmp_path: Path) -> None:
         dataset = open_dataset(put(tmp_path, "犬/ポチ.JPG", "chat/élan été.PNG", "chat/b.Jpeg"))
         assert dataset.outputs == ("chat", "犬")
