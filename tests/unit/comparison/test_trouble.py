@@ -31,15 +31,17 @@ def edit(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
-def without_a_picture(file: Path, *, side: str) -> None:
-    """Delete one row of a predictions.csv by hand."""
+def rewrite(file: Path, *, side: str, **changes: str) -> None:
+    """Edit the first row of a side in a predictions.csv by hand; delete it where nothing is to be changed."""
     with file.open(newline="") as opened:
         rows = list(csv.DictReader(opened))
-    gone = next(row for row in rows if row["split"] == side)
+    first = next(row for row in rows if row["split"] == side)
+    kept = [row for row in rows if row is not first or changes]
+    first.update(changes)
     with file.open("w", newline="") as opened:
         writer = csv.DictWriter(opened, rows[0].keys())
         writer.writeheader()
-        writer.writerows(row for row in rows if row is not gone)
+        writer.writerows(kept)
 
 
 @pytest.mark.slow
@@ -145,7 +147,7 @@ def test_a_row_whose_predictions_were_edited_is_named_and_the_others_are_ranked(
     stopped = interrupted(image_folder, out, at=8)
     table = out / stopped.record.cells[0].run / "predictions.csv"
     before = table.read_text()
-    without_a_picture(table, side=side)
+    rewrite(table, side=side)
     found = uf.compare(out=out, resume=True)
     head, full = found.rows
     assert (found.record.status, head.status, full.verdict) == ("done", "failed", "best")
@@ -162,13 +164,7 @@ def test_a_row_whose_predictions_are_not_numbers_does_not_take_the_verdicts_from
     out = tmp_path / "c"
     stopped = interrupted(image_folder, out, at=8)
     table = out / stopped.record.cells[0].run / "predictions.csv"
-    with table.open(newline="") as opened:
-        rows = list(csv.DictReader(opened))
-    next(row for row in rows if row["split"] == "val")["prob:cat"] = "nan"
-    with table.open("w", newline="") as opened:
-        writer = csv.DictWriter(opened, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    rewrite(table, side="val", **{"prob:cat": "nan"})
     head, full = uf.compare(out=out, resume=True).rows
     assert (head.status, full.verdict) == ("failed", "best")
     assert "predictions.csv" in (head.error or "")
