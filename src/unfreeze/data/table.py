@@ -139,6 +139,7 @@ def _settings(
             problems.append(
                 f'{option} "{name}" is not a column of "{table.path.name}".{did_you_mean(name, known)} '
                 f"Its columns: {name_some(known, n=20)}."
+                + (" Several targets are given one by one: --target A --target B." if "," in name else "")
             )
     if len(set(target)) < len(target):
         problems.append(f"--target names a column twice: {', '.join(target)}.")

@@ -130,6 +130,10 @@ class TestColumns:
         with pytest.raises(ConfigError, match="names a column twice"):
             open_dataset(write_table("file,kind\n1.png,a\n"), target=["kind", "kind"])
 
+    def test_several_targets_with_commas_are_told_how_to_be_given(self, write_table: Maker) -> None:
+        with pytest.raises(ConfigError, match=r"Several targets are given one by one: --target A --target B"):
+            open_dataset(write_table("file,x,y\n1.png,0,1\n"), target=["x,y"])
+
 
 class TestRows:
     def test_all_kinds_of_bad_rows_are_counted_and_named_together(self, write_table: Maker, tmp_path: Path) -> None:
