@@ -6,9 +6,8 @@ Nothing here loads torch, so that reports and other readers start at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, Required, TypedDict, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -36,7 +35,6 @@ __all__ = [
     "TrainOptions",
     "WeightsRecord",
     "read_json",
-    "read_jsonl",
     "to_builtins",
     "write_json",
     "write_text",
@@ -335,47 +333,3 @@ def _check_version(path: Path, content: bytes, kind: type) -> None:
             f'"{path}" is of version {version}, but this unfreeze reads version {FORMAT_VERSION}: it was written by '
             "another one. Read it with that one, or train again."
         )
-
-
-class _Epoch(TypedDict, total=False):
-    """What an epoch's line of history.jsonl holds."""
-
-    epoch: Required[int]
-    phase: str
-    phase_index: int
-    train_loss: float | None
-    val_loss: float | None
-    lr_head: float | None
-    lrs: dict[str, float]
-    metrics: Required[dict[str, float | None]]
-    seconds: float
-    best: Required[bool]
-    l2: float
-
-
-def read_jsonl(path: Path, *, required: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Read history.jsonl: one object per finished epoch; a line cut off at the end is left out.
-
-    Args:
-        path: the file.
-        required: what each line must hold, beside `epoch`, `metrics` and `best`.
-
-    Raises:
-        RunError: a line is not that of an epoch.
-    """
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            row = msgspec.json.decode(line)
-        except msgspec.DecodeError:
-            break
-        try:
-            msgspec.convert(row, _Epoch)
-        except msgspec.ValidationError as error:
-            wrong = str(error)
-        else:
-            wrong = ", ".join(f"no {name}" for name in required if name not in row)
-        if wrong:
-            raise RunError(f'Line {number} of "{path}" is not that of an epoch ({wrong}): it was edited by hand.')
-        rows.append(row)
-    return rows

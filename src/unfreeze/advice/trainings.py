@@ -195,7 +195,7 @@ class _Trials:
     def time_step(self, way: Way) -> None:
         """Find out how fast all layers train; where they cannot, the trainings will say why."""
         self.progress.stage("Timing a training step")
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(UnfreezeError, RuntimeError, MemoryError):
             seconds = seconds_per_picture(self.inquiry.data, way.options, plan=way.plan, progress=Quiet(self.progress))
             self._speed = way.work(n_train=1, n_held_out=0) / (way.plan.epochs * seconds)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from unfreeze.comparison_records import CellRecord, CompareRecord, read_comparison
-from unfreeze.records import read_jsonl
+from unfreeze.history import read_history
 from unfreeze.reporting.contents import Contents, read_contents
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read_comparison_contents(directory: Path) -> ComparisonContents:
 
 def _history(directory: Path, run: str) -> tuple[dict[str, Any], ...]:
     path = directory / run / "history.jsonl"
-    return tuple(read_jsonl(path)) if path.is_file() else ()
+    return tuple(read_history(path)) if path.is_file() else ()
 
 
 def _link(directory: Path, run: str) -> str:

@@ -10,8 +10,9 @@ from unfreeze.auditing.suspects import SUSPECTS, SuspectList
 from unfreeze.errors import RunError
 from unfreeze.evaluation.mistakes import EVIDENCE, PICTURES, PictureIndex
 from unfreeze.evaluation.predictions import Predictions, read_predictions
+from unfreeze.history import read_history
 from unfreeze.metrics import METRICS
-from unfreeze.records import LayerRecord, ModelRecord, RunRecord, TaskName, read_json, read_jsonl
+from unfreeze.records import LayerRecord, ModelRecord, RunRecord, TaskName, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def read_contents(directory: Path) -> Contents:
         record=record,
         model=model,
         layers=_optional(directory / "layers.json", tuple[LayerRecord, ...]) or (),
-        history=tuple(read_jsonl(history, required=SHOWN)) if history.is_file() else (),
+        history=tuple(read_history(history, required=SHOWN)) if history.is_file() else (),
         predictions=(
             read_predictions(table, task=_task(record, model), outputs=record.classes) if table.is_file() else None
         ),

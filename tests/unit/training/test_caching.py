@@ -17,8 +17,9 @@ from unfreeze.cache import ActivationCache
 from unfreeze.engines import Precision
 from unfreeze.engines.openvino_engine import has_bf16
 from unfreeze.freezing import apply_plan
+from unfreeze.history import read_history
 from unfreeze.plans import Plan, make_plan
-from unfreeze.records import TrainOptions, read_jsonl
+from unfreeze.records import TrainOptions
 from unfreeze.training import Silent
 from unfreeze.training.caching import CachedFeed, CachedFeeder
 from unfreeze.training.device import Device
@@ -69,7 +70,7 @@ def losses_of(
         network, plan, data.dataset, settings=settings, loss=loss_function("classification"), device=device,
         directory=out, progress=Silent(), feeder=feeder, interrupt=Interrupt(),
     )  # fmt: skip
-    return [row[name] for row in read_jsonl(out / "history.jsonl") for name in ("train_loss", "val_loss")]
+    return [row[name] for row in read_history(out / "history.jsonl") for name in ("train_loss", "val_loss")]
 
 
 def cached_with(

@@ -15,8 +15,9 @@ import torch
 import unfreeze as uf
 from unfreeze.backbones import Network, load_network
 from unfreeze.errors import ConfigError, InterruptedRunError, PlanError, UnfreezeError
+from unfreeze.history import read_history
 from unfreeze.plans import Plan, make_plan
-from unfreeze.records import TrainOptions, read_jsonl
+from unfreeze.records import TrainOptions
 from unfreeze.training import EpochInfo, PhaseInfo, Silent
 from unfreeze.training.caching import CachedFeeder
 from unfreeze.training.device import Device
@@ -62,7 +63,8 @@ class Interrupting(Silent):
 
 def history_of(run: uf.Run) -> list[dict[str, Any]]:
     return [
-        {key: value for key, value in row.items() if key != "seconds"} for row in read_jsonl(run.path / "history.jsonl")
+        {key: value for key, value in row.items() if key != "seconds"}
+        for row in read_history(run.path / "history.jsonl")
     ]
 
 

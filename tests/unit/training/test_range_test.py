@@ -19,7 +19,8 @@ import unfreeze as uf
 from unfreeze.backbones import Network
 from unfreeze.errors import ConfigError, InterruptedRunError
 from unfreeze.freezing import apply_plan
-from unfreeze.records import RangeTest, TrainOptions, read_jsonl
+from unfreeze.history import read_history
+from unfreeze.records import RangeTest, TrainOptions
 from unfreeze.training import PhaseInfo, Silent, StepInfo
 from unfreeze.training.checkpoint import snapshot
 from unfreeze.training.executing import loop_settings, make_feeder, make_loss
@@ -136,7 +137,7 @@ def weights_of(run: uf.Run) -> bytes:
 
 
 def history_of(run: uf.Run) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_jsonl(run.path / "history.jsonl")]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_history(run.path / "history.jsonl")]
 
 
 @pytest.mark.slow

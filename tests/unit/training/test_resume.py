@@ -16,7 +16,8 @@ import pytest
 
 import unfreeze as uf
 from unfreeze.errors import ConfigError, InterruptedRunError, RunError
-from unfreeze.records import TrainOptions, read_json, read_jsonl
+from unfreeze.history import read_history
+from unfreeze.records import TrainOptions, read_json
 from unfreeze.training import EpochInfo, Silent, StepInfo
 from unfreeze.training.checkpoint import load_checkpoint
 
@@ -49,7 +50,9 @@ def weights_of(run: Path) -> str:
 
 
 def history_of(run: Path) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in read_jsonl(run / "history.jsonl")]
+    return [
+        {key: value for key, value in row.items() if key != "seconds"} for row in read_history(run / "history.jsonl")
+    ]
 
 
 @pytest.mark.slow

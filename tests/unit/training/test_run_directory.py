@@ -22,7 +22,7 @@ from unfreeze.errors import (
     RunError,
     UnfreezeError,
 )
-from unfreeze.records import read_jsonl
+from unfreeze.history import read_history
 from unfreeze.training import EpochInfo, PhaseInfo, Silent, StepInfo
 
 TINY: dict[str, Any] = {"model": "test_resnet", "pretrained": False, "size": 32, "batch_size": 8, "augment": "none"}
@@ -88,7 +88,7 @@ def test_trap_20_the_best_epoch_is_chosen_on_validation_and_reported_on_test(
 
 def test_history_holds_the_rates_that_the_optimizer_used(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", strategy="layerwise", epochs=2, **TINY)
-    for row in read_jsonl(run.path / "history.jsonl"):
+    for row in read_history(run.path / "history.jsonl"):
         assert row["lrs"]["head"] == max(row["lrs"].values())
         assert len(set(row["lrs"].values())) > 2
 
@@ -169,7 +169,7 @@ def test_balancing_trains_and_keeps_natural_probabilities(
 def test_early_stop_ends_a_phase_and_the_next_begins_at_its_best(image_folder: Path, tmp_path: Path) -> None:
     run = uf.train(image_folder, out=tmp_path / "run", strategy="stages:1", epochs=20, patience=1, lr=1e-6, **TINY)
     assert any(phase.epochs_run < phase.epochs_planned for phase in run.record.phases)
-    assert len(read_jsonl(run.path / "history.jsonl")) == sum(phase.epochs_run for phase in run.record.phases)
+    assert len(read_history(run.path / "history.jsonl")) == sum(phase.epochs_run for phase in run.record.phases)
 
 
 @pytest.mark.slow
@@ -219,7 +219,7 @@ def test_the_time_of_a_training_covers_the_waiting_for_pictures(image_folder: Pa
     timing = run.record.timing
     parts = timing.scan_seconds + timing.load_seconds + timing.train_seconds + timing.evaluate_seconds
     assert parts <= timing.total_seconds + 0.01
-    assert sum(row["seconds"] for row in read_jsonl(run.path / "history.jsonl")) == pytest.approx(
+    assert sum(row["seconds"] for row in read_history(run.path / "history.jsonl")) == pytest.approx(
         timing.train_seconds, abs=0.01
     )
 
