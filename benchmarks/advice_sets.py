@@ -1,5 +1,6 @@
 """The pictures that advice is judged on: data sets, one changed so that low layers matter, and three splits of each.
 
+Solar cells, of the package elpv-dataset, taught nothing: the rules of advice stood when they were first looked at.
 Test sides are disjoint and hold about 87 pictures each, so that some 260 different ones judge in all. Near-duplicates
 lie on one side. Train and validation are drawn from the rest.
 """
@@ -20,6 +21,7 @@ from PIL import Image
 from unfreeze.advice.sampling import draw_pictures
 from unfreeze.comparison import divide_folds
 from unfreeze.data import near_duplicates, open_dataset, scan
+from unfreeze.data.samples import read_solar_cells
 
 __all__ = ["SETS", "PictureSet", "write_split"]
 
@@ -31,18 +33,18 @@ Task = Literal["classification", "multilabel", "regression"]
 
 @dataclass(frozen=True, kw_only=True)
 class PictureSet:
-    """A data set of ../shared/data, or what becomes of one.
+    """A data set, or what becomes of one.
 
     Attributes:
         name: its own.
-        folder: that its pictures and labels.csv are in.
+        folder: that its pictures and labels.csv are in; None: solar cells, whose package has them.
         columns: the targets.
         task: what is learned.
         change: what is done to each picture; None: nothing.
     """
 
     name: str
-    folder: str
+    folder: str | None
     columns: tuple[str, ...] = ("label",)
     task: Task = "classification"
     change: Callable[[Path, Path], None] | None = None
@@ -63,6 +65,8 @@ SETS = {
         PictureSet(name="aquarium", folder="aquarium", columns=SPECIES, task="multilabel"),
         PictureSet(name="aquarium-count", folder="aquarium", columns=("count_total",), task="regression"),
         PictureSet(name="trashnet-inverted", folder="trashnet", change=_inverted),
+        PictureSet(name="solar-cells", folder=None),
+        PictureSet(name="solar-cells-defect", folder=None, columns=("probability",), task="regression"),
     )
 }
 
@@ -78,7 +82,7 @@ def write_split(source: Path, work: Path, wanted: PictureSet, *, number: int, ma
         max_train: the largest number of training pictures; of more, a part is drawn, each class by its share.
     """
     folder = work / wanted.name
-    rows = _pictures(source / wanted.folder, folder, wanted)
+    rows = _pictures(source, folder, wanted)
     sides = _sides(folder, wanted, number=number, max_train=max_train)
     table = folder / f"split-{number}-{max_train}.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
@@ -91,8 +95,8 @@ def write_split(source: Path, work: Path, wanted: PictureSet, *, number: int, ma
 def _pictures(source: Path, folder: Path, wanted: PictureSet) -> list[dict[str, str]]:
     """Write all pictures and the table of all of them, where that is missing; return its rows."""
     table = folder / "all.csv"
-    with (source / "labels.csv").open(newline="", encoding="utf-8") as file:
-        rows = [{name: row[name] for name in ("file", *wanted.columns)} for row in csv.DictReader(file)]
+    source, labels = _solar_cells() if wanted.folder is None else _labels(source / wanted.folder)
+    rows = [{name: row[name] for name in ("file", *wanted.columns)} for row in labels]
     if not table.is_file():
         for row in rows:
             target = folder / row["file"]
@@ -103,6 +107,20 @@ def _pictures(source: Path, folder: Path, wanted: PictureSet) -> list[dict[str, 
             lines.writeheader()
             lines.writerows(rows)
     return rows
+
+
+def _labels(source: Path) -> tuple[Path, list[dict[str, str]]]:
+    with (source / "labels.csv").open(newline="", encoding="utf-8") as file:
+        return source, list(csv.DictReader(file))
+
+
+def _solar_cells() -> tuple[Path, list[dict[str, str]]]:
+    """Return where they are, and their labels: defective where experts thought a defect likelier than not."""
+    source, probabilities = read_solar_cells()
+    return source, [
+        {"file": name, "probability": str(probability), "label": "defective" if probability > 0.5 else "good"}
+        for name, probability in probabilities.items()
+    ]
 
 
 def _sides(folder: Path, wanted: PictureSet, *, number: int, max_train: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unfreeze.errors import DataError
 
-__all__ = ["SOLAR_CELL_CLASSES", "write_solar_cells"]
+__all__ = ["SOLAR_CELL_CLASSES", "read_solar_cells", "write_solar_cells"]
 
 SOLAR_CELL_CLASSES = {"defective": 1.0, "good": 0.0}  # the probability of a defect that experts agreed on
 ATTRIBUTION = "ATTRIBUTION.txt"
@@ -38,8 +38,9 @@ def write_solar_cells(directory: str | Path, *, n_images: int = 600, seed: int =
     Raises:
         DataError: elpv-dataset is not installed, has fewer pictures, or the directory holds something else.
     """
-    target, source = Path(directory), _package_data()
-    chosen = _choose(source, n_images=n_images, seed=seed)
+    target = Path(directory)
+    source, probabilities = read_solar_cells()
+    chosen = _choose(probabilities, n_images=n_images, seed=seed)
     if target.exists():
         _check_same(target, chosen)
         return target
@@ -49,31 +50,37 @@ def write_solar_cells(directory: str | Path, *, n_images: int = 600, seed: int =
             folder = Path(part) / "new" / class_name
             folder.mkdir(parents=True)
             for file in files:
-                shutil.copyfile(source / "images" / file, folder / file)
+                shutil.copyfile(source / file, folder / file)
         (Path(part) / "new" / ATTRIBUTION).write_text(ATTRIBUTION_TEXT, encoding="utf-8")
         os.replace(Path(part) / "new", target)  # noqa: PTH105 - in one step, as the records are written
     return target
 
 
-def _package_data() -> Path:
+def read_solar_cells() -> tuple[Path, dict[str, float]]:
+    """Return the folder of all pictures, and the probability of a defect (0, 1/3, 2/3, 1) by the name of each.
+
+    Raises:
+        DataError: elpv-dataset is not installed.
+    """
     spec = find_spec("elpv_dataset")  # only located: its loader would read all pictures into memory
     if spec is None or not spec.submodule_search_locations:
         raise DataError(
             "The demo's pictures come with the package elpv-dataset, which is not installed. "
             "Run: pip install 'unfreeze[demo]'"
         )
-    return Path(next(iter(spec.submodule_search_locations))) / "data"
+    source = Path(next(iter(spec.submodule_search_locations))) / "data"
+    rows = [line.split() for line in (source / "labels.csv").read_text(encoding="utf-8").splitlines() if line]
+    return source / "images", {Path(file).name: float(defect) for file, defect, _ in rows}
 
 
-def _choose(source: Path, *, n_images: int, seed: int) -> dict[str, tuple[str, ...]]:
+def _choose(probabilities: dict[str, float], *, n_images: int, seed: int) -> dict[str, tuple[str, ...]]:
     """Return the file names to take of each class."""
     if n_images < len(SOLAR_CELL_CLASSES) or n_images % len(SOLAR_CELL_CLASSES):
         raise DataError(f"The number of solar cells must be even and at least 2, but got {n_images}.")
-    rows = [line.split() for line in (source / "labels.csv").read_text(encoding="utf-8").splitlines() if line]
     n_each = n_images // len(SOLAR_CELL_CLASSES)
     chosen = {}
     for class_name, probability in SOLAR_CELL_CLASSES.items():
-        files = sorted(Path(file).name for file, defect, _ in rows if float(defect) == probability)
+        files = sorted(file for file, defect in probabilities.items() if defect == probability)
         if len(files) < n_each:
             raise DataError(f"There are {len(files)} {class_name} solar cells, but {n_each} were asked for.")
         chosen[class_name] = tuple(sorted(random.Random(seed).sample(files, n_each)))
