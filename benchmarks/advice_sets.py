@@ -26,6 +26,7 @@ from unfreeze.data.samples import read_solar_cells
 __all__ = ["SETS", "PictureSet", "write_split"]
 
 N_TEST = 86  # pictures that test in each split, at least: as many parts are made as that allows
+LIKELY = 0.5  # the probability of a defect above which a solar cell counts as defective
 VALIDATION = 5  # one part of five of what does not test
 SPECIES = ("fish", "jellyfish", "penguin", "puffin", "shark", "starfish", "stingray")
 Task = Literal["classification", "multilabel", "regression"]
@@ -118,7 +119,7 @@ def _solar_cells() -> tuple[Path, list[dict[str, str]]]:
     """Return where they are, and their labels: defective where experts thought a defect likelier than not."""
     source, probabilities = read_solar_cells()
     return source, [
-        {"file": name, "probability": str(probability), "label": "defective" if probability > 0.5 else "good"}
+        {"file": name, "probability": str(probability), "label": "defective" if probability > LIKELY else "good"}
         for name, probability in probabilities.items()
     ]
 

@@ -39,7 +39,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     n_images: int
     n_train: int  # of the whole split, as is n_val
     n_val: int
-    n_judging: int  # pictures that judge heads on vectors: out of fold, or validation
+    n_judging: int  # pictures that judge heads on frozen features: out of fold, or validation
     n_judging_trainings: int  # validation pictures that are looked at, of many a part
     n_classes: int  # or labels, or targets
     smallest: int | None = None  # training pictures of the rarest class or label
@@ -92,8 +92,8 @@ class WayRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     epochs: int
     lr: float | None = None
     frozen: bool  # whether nothing but the head trains
-    status: Literal["done", "not tried", "failed"]
-    why: str | None = None  # it was not tried, or failed
+    status: Literal["done", "not tried", "cut off", "failed"]
+    why: str | None = None  # it has no result
     folds: Interval | None = None  # out of fold
     val: Interval | None = None
     gain: float | None = None  # over the best frozen way, on validation
@@ -138,8 +138,9 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The contents of advice.json.
 
     `can_tell` says whether the recommended way is better than every way of another kind that was tried, beyond 95%:
-    kinds are networks, strategies, and whether more than a head on vectors trains; sizes and rates of one way are not.
-    It is false where nothing was measured, where nothing beats chance, and where nothing of another kind was tried.
+    kinds are networks, strategies, and whether more than a head on frozen features trains; sizes and rates of one way
+    are not. It is false where nothing was measured, where nothing beats chance, and where nothing of another kind was
+    tried.
     """
 
     version: int = FORMAT_VERSION
@@ -169,13 +170,17 @@ class AdviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def standing_of(way: WayRecord | None, ways: Sequence[WayRecord]) -> str:
-    """Return what a recommended way is among all that were tried."""
+    """Return what a recommended way is among all that were tried, which come as a record has them: the best first."""
     if way is not None and not way.frozen:
         return "the cheapest training within one standard error of the best"
-    networks = {each.model for each in ways if each.frozen and each.status == "done"}
-    if len(networks) < 2:  # noqa: PLR2004 - nothing to choose from
-        return "the best head on vectors"
-    return "the best head of the cheapest network within one standard error of the best"
+    heads = [each for each in ways if each.frozen and each.status == "done"]
+    several = len({each.model for each in heads}) > 1
+    if way is not None and way != next(each for each in heads if each.model == way.model):
+        of = f" of {way.model}" if several else ""
+        return f"what usually does best, within one standard error of the best head on frozen features{of}"
+    if several:
+        return "the best head of the cheapest network within one standard error of the best"
+    return "the best head on frozen features"
 
 
 def recommended_way(record: AdviceRecord) -> WayRecord | None:

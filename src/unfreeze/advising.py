@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from unfreeze.advice_records import AdviceRecord, Reason, read_advice
 from unfreeze.api import train
+from unfreeze.command_words import parse_budget, split_names
 from unfreeze.errors import InterruptedRunError
 from unfreeze.keywords import checked_names
-from unfreeze.options import parse_budget, split_names
 from unfreeze.records import TrainOptions
 from unfreeze.run import Run
 
@@ -107,7 +107,7 @@ def advise(
             TrainOptions(**changes),
             models=split_names(models) if isinstance(models, str) else tuple(models),
             given=frozenset(changes),
-            budget_seconds=DEFAULT_BUDGET if budget is None else parse_budget(str(budget)),
+            budget_seconds=DEFAULT_BUDGET if budget is None else parse_budget(budget),
             out=directory,
             progress=progress or Silent(),
         )

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.advice_records import read_advice
+from unfreeze.command_words import flag
 from unfreeze.errors import ConfigError, InterruptedRunError, raise_together
 from unfreeze.keywords import checked_names
-from unfreeze.options import flag
 from unfreeze.records import RunRecord, TaskName, TrainOptions
 from unfreeze.run import Run
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from unfreeze.command_words import flag, parse_budget, split_names
 from unfreeze.comparison_records import (
     COMPARE_FILE,
     CompareOptions,
@@ -19,7 +20,6 @@ from unfreeze.comparison_records import (
 )
 from unfreeze.errors import ConfigError, FailedError, InterruptedRunError, RunError, raise_together
 from unfreeze.keywords import checked_names
-from unfreeze.options import flag, parse_budget, split_names
 from unfreeze.records import TrainOptions
 from unfreeze.run import Run
 
@@ -128,7 +128,7 @@ def compare(
     from unfreeze.training import next_directory
 
     watcher = progress or SilentComparison()
-    seconds = None if budget is None else parse_budget(str(budget))
+    seconds = None if budget is None else parse_budget(budget)
     changes = checked_names(options)
     wanted = _compared(strategies=strategies, models=models, sizes=sizes, seeds=seeds, folds=folds)
     wanted |= _singular(wanted, changes)

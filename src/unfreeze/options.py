@@ -5,13 +5,13 @@ Nothing here loads torch: the command line asks before it imports anything heavy
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from unfreeze.command_words import flag
 from unfreeze.errors import ConfigError, did_you_mean, raise_together
 from unfreeze.records import TrainOptions
 
@@ -20,27 +20,19 @@ __all__ = [
     "SAID_BY_PLAN",
     "SMALLEST_SIZE",
     "check_options",
-    "flag",
-    "flag_words",
     "option_problems",
-    "parse_budget",
     "phase_augment",
     "seed_of_data",
     "solver_of",
     "solver_problems",
-    "split_names",
 ]
 
 SMALLEST_SIZE = 16  # px: below it the common networks reduce a picture to nothing
 FROZEN_STRATEGIES = frozenset({"head", "head2toe"})  # under which nothing but the head ever trains
 LEAST_LEVEL = 0.5  # of prediction sets: below, the sets would be wrong more often than right
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
-SWITCHED_OFF = {"pretrained": "--no-pretrained", "cache": "--no-cache"}  # settings that are on unless told
 # What a plan file says itself, phase by phase. Its header (model, size, …) is compared when it is read.
 SAID_BY_PLAN = ("strategy", "epochs", "lr", "solver", "select_features", "patience")
-SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-TIME_PART = re.compile(r"(\d+(?:\.\d+)?)(min|[smh]?)", flags=re.IGNORECASE)
-WHOLE_TIME = re.compile(rf"(?:{TIME_PART.pattern}\s*)+", flags=re.IGNORECASE)
 
 
 def check_options(options: TrainOptions, *, given: frozenset[str] = frozenset()) -> None:
@@ -141,65 +133,6 @@ def seed_of_data(options: TrainOptions) -> int:
     that share it learn from the same views in the same order, whatever their seeds, and share what frozen layers give.
     """
     return options.seed if options.data_seed is None else options.data_seed
-
-
-def flag(name: str) -> str:
-    """Return how a setting is written on the command line: `batch_size` → `--batch-size`."""
-    return SWITCHED_OFF.get(name) or "--" + name.replace("_", "-")
-
-
-def flag_words(options: TrainOptions, *, given: Collection[str] = (), without: Collection[str] = ()) -> list[str]:
-    """Return settings as the words of a command line that gives them: those that differ from their defaults.
-
-    >>> flag_words(TrainOptions(seed=3, cache=False, clip=None, target=("red", "big")), given={"epochs"})
-    ['--epochs', '10', '--target', 'red', '--target', 'big', '--clip', 'none', '--seed', '3', '--no-cache']
-
-    Args:
-        options: the settings of a training.
-        given: names of settings that are said although they have their defaults, as far as a flag can say those.
-        without: names of settings that something else says.
-    """
-    words = []
-    for field in msgspec.structs.fields(TrainOptions):
-        value = getattr(options, field.name)
-        can_say = value is not None and not isinstance(value, bool)  # a switch is named after what is not its default
-        if field.name not in without and (value != field.default or (field.name in given and can_say)):
-            words += _words(flag(field.name), value)
-    return words
-
-
-def _words(name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [name]
-    if isinstance(value, tuple):
-        return [word for part in value for word in (name, str(part))]
-    return [name, "none" if value is None else str(value)]
-
-
-def parse_budget(text: str) -> float:
-    """Return how many seconds a budget is.
-
-    >>> parse_budget("10m"), parse_budget("1h30m"), parse_budget("45")
-    (600.0, 5400.0, 45.0)
-
-    Raises:
-        ConfigError: it is not a time above 0.
-    """
-    seconds = 0.0
-    if WHOLE_TIME.fullmatch(text.strip()):
-        seconds = sum(float(number) * SECONDS[unit.lower()] for number, unit in TIME_PART.findall(text))
-    if seconds <= 0:
-        raise ConfigError(f'--budget must be a time such as 90s, 10m or 1h30m, but got "{text}".')
-    return seconds
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    """Return the names that commas part; a comma within braces belongs to a selector.
-
-    >>> split_names("head, stages:2,layer{3,4}")
-    ('head', 'stages:2', 'layer{3,4}')
-    """
-    return tuple(name for part in re.split(r",(?![^{]*\})", text) if (name := part.strip()))
 
 
 def _kind_problems(options: TrainOptions) -> Iterator[str]:

@@ -25,7 +25,7 @@ def test_an_advice_ends_with_the_command_that_trains(
     command = f"unfreeze train {pets} --plan {tmp_path / 'a'}/plan.toml --no-pretrained --seed 3"
     assert last == f"Next:   {command}"
     assert outcome.out.count("← take this") == 1
-    for part in ("all depths", "head2toe", "stages:1", "out of fold", "Why:", "best head on vectors"):
+    for part in ("all depths", "head2toe", "stages:1", "out of fold", "Why:", "frozen features"):
         assert part in outcome.out
     trained = unfreeze(*command.split()[1:], "--out", tmp_path / "run", "--json")
     assert trained.code == 0
@@ -41,6 +41,21 @@ def test_json_is_advice_json_and_where_it_is(
     assert outcome.json["status"] == "stopped"
     assert outcome.json["next"] == outcome.json["command"]
     assert outcome.json["expected"]["value"] is None
+
+
+def test_a_budget_too_small_for_anything_suggests_a_larger_one(
+    unfreeze: Callable[..., Any], pets: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    outcome = unfreeze("advise", pets, *tiny, "--budget", "0.001s", "--out", tmp_path / "a")
+    assert (
+        outcome.out.strip().splitlines()[-1].startswith("Next:   ask again with a larger --budget; or train untold: ")
+    )
+
+
+def test_help_leaves_out_what_an_advice_finds_out(unfreeze: Callable[..., Any]) -> None:
+    shown = unfreeze("advise", "--help").out
+    assert "--epochs" in shown
+    assert not {"--lr", "--strategy", "--views", "--hidden", "--solver"} & set(shown.split())
 
 
 @pytest.mark.parametrize(
@@ -82,7 +97,7 @@ def test_the_verdict_admits_what_cannot_be_told(pets: Path, tmp_path: Path) -> N
         status="done", work=9.0,
     )  # fmt: skip
     for other, start in (
-        ({"name": "another"}, "the best head on vectors, head"),
+        ({"name": "another"}, "the best head on frozen features, head"),
         ({"model": "another"}, "the best head of the cheapest network within one standard error of the best, head"),
     ):
         ways = (tried, msgspec.structs.replace(tried, **other))

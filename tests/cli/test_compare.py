@@ -12,8 +12,8 @@ import pytest
 
 import unfreeze as uf
 from unfreeze.cli.grid_progress import cell_text, result_text
+from unfreeze.command_words import parse_budget, split_names
 from unfreeze.comparison import CellInfo, CellResult
-from unfreeze.options import parse_budget, split_names
 from unfreeze.reporting.comparison_verdict import reading
 
 INFO = CellInfo(number=2, n_cells=6, n_before=1, row="stages:1", seed=1, fold=0, n_folds=3, seconds_after=83.0)
@@ -62,6 +62,7 @@ def test_json_is_compare_json_and_where_it_is(
         (("--seeds", "0"), "--seeds must be at least 1"),
         (("--sizes", "big"), "--sizes must be whole numbers"),
         (("--budget", "never"), "--budget must be a time"),
+        (("--budget", "5"), "--budget 5 has no unit: write 5s for seconds, 5m for minutes."),
         (("--strategies", "hed"), 'Did you mean "head"'),
     ],
 )
@@ -84,7 +85,7 @@ def test_lists_are_parted_at_commas_outside_braces() -> None:
 
 
 def test_budgets_are_read_as_people_write_them() -> None:
-    assert [parse_budget(text) for text in ("90s", "10m", "2min", "1h30m", "1.5h", "45")] == [
+    assert [parse_budget(text) for text in ("90s", "10m", "2min", "1h30m", "1.5h", 45)] == [
         90, 600, 120, 5400, 5400, 45,
     ]  # fmt: skip
 

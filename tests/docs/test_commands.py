@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unfreeze.cli.application import build_app
-from unfreeze.options import flag
+from unfreeze.command_words import flag
 from unfreeze.records import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]

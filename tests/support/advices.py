@@ -52,7 +52,7 @@ def probe(
 
 
 def way(name: str, value: float | None = None, **changes: Any) -> WayRecord:
-    """A training, or with `frozen` a head on vectors."""
+    """A training, or with `frozen` a head on frozen features."""
     frozen = changes.get("frozen", False)
     figure = None if value is None else around(value, 0.07)
     plain = WayRecord(
@@ -107,7 +107,7 @@ def write_advice(directory: Path, *, task: TaskName = "classification", **change
         expected=Expected(metric=metric, value=0.86, low=0.83, high=0.89, judged_on="out of fold", n_images=674,
                           seconds=21.0),
         reasons=(
-            Reason(text="head2toe is the best head on vectors.",
+            Reason(text="head2toe is the best head on frozen features.",
                    evidence={"balanced_accuracy": 0.86123, "n_images": 674}, reference="Breiman et al. 1984"),
             Reason(text="555 pictures train.", evidence={"n_train": 555, "smallest": None}),
         ),

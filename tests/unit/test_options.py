@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from unfreeze.command_words import flag, flag_words
 from unfreeze.errors import ConfigError
-from unfreeze.options import check_options, flag, flag_words, option_problems
+from unfreeze.options import check_options, option_problems
 from unfreeze.records import TrainOptions
 
 

@@ -19,9 +19,10 @@ from unfreeze.advice.sampling import draw_pictures
 from unfreeze.advice_records import ADVICE_FILE, PLAN_FILE, AdviceEvidence, AdviceRecord
 from unfreeze.backbones import input_spec
 from unfreeze.cache import ActivationCache
+from unfreeze.command_words import flag, flag_words
 from unfreeze.errors import InterruptedRunError, UnfreezeError, raise_together
 from unfreeze.metrics import HIGHER_IS_BETTER, check_metric
-from unfreeze.options import check_options, flag, flag_words, option_problems, seed_of_data
+from unfreeze.options import check_options, option_problems, seed_of_data
 from unfreeze.records import RunRecord, TrainOptions, write_json, write_text
 from unfreeze.training.directory import environment, next_directory, now, out_problem, read_run
 from unfreeze.training.inputs import StudiedData, open_data, study_data

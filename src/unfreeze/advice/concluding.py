@@ -33,7 +33,7 @@ class Conclusion:
     Attributes:
         way: what to train.
         tried: the way with its figures; None where nothing could be measured.
-        frozen: the best way on vectors, which the trainings were compared with; None likewise.
+        frozen: the best way on frozen features, which the trainings were compared with; None likewise.
         ways: the records of all ways, with verdicts, those not tried last.
         learned: as in `AdviceEvidence`.
         can_tell: as in `AdviceRecord`.
@@ -79,10 +79,11 @@ def facts_of(inquiry: Inquiry, notebook: Notebook) -> Facts:
 
 
 def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
-    """Recommend the best way on vectors, or the cheapest training that is better by more than one standard error.
+    """Recommend a way on frozen features, or the cheapest training that is better by more than one standard error.
 
-    Ways on vectors are judged out of fold among themselves, and the best of them with the trainings on validation.
-    Where nothing beats chance it is the cheapest of them; where nothing was measured, what `train` does untold.
+    Ways on frozen features are judged out of fold among themselves (`best_frozen`), and the one that is left with the
+    trainings on validation. Where nothing beats chance it is the cheapest of them; where nothing was measured, what
+    `train` does untold.
     """
     best = best_frozen(inquiry, notebook)
     if best is None:
@@ -130,7 +131,7 @@ def _records(
     by_folds: Sequence[Verdict | None],
     by_val: Sequence[Verdict | None],
 ) -> tuple[WayRecord, ...]:
-    """Return the records of what was tried with verdicts and gains: ways on vectors, then trainings, best first."""
+    """Return the records of what was tried with verdicts and gains: on frozen features, then trainings, best first."""
     ranked = [each.with_record(verdict=verdict) for each, verdict in zip(notebook.frozen, by_folds, strict=True)]
     ranked += [each.with_record(verdict=verdict) for each, verdict in zip(notebook.live, by_val[1:], strict=True)]
     sign = -1.0 if HIGHER_IS_BETTER[inquiry.metric] else 1.0

@@ -36,7 +36,7 @@ FEW_STRENGTHS = 3  # for the curve by depth, which compares depths and recommend
 
 
 class Judge:
-    """What judges heads on vectors: folds of the pictures that train and validate, and the split itself.
+    """What judges heads on frozen features: folds of the pictures that train and validate, and the split itself.
 
     Args:
         vectors: of one network at one size.

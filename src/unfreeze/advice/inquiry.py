@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from numpy.typing import NDArray
 
-from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, could_beat_chance
+from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, could_beat_chance, gain_of
 from unfreeze.advice.probing import Fold, fold_numbers
 from unfreeze.advice.ways import Tried, Way, best_out_of_fold, make_way
 from unfreeze.advice_records import DomainRecord, ProbeRecord, WayRecord
@@ -27,6 +27,8 @@ from unfreeze.training.settings import architecture_of
 __all__ = ["Inquiry", "Notebook", "Quiet", "best_frozen", "rows_of"]
 
 Array = NDArray[Any]
+
+USUAL = "head2toe"  # at the larger size: the best on validation over four data sets (docs/adr/0015)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +102,7 @@ class Notebook:
     """What is known so far.
 
     Attributes:
-        folds: what judged heads on vectors.
+        folds: what judged heads on frozen features.
         probes: each frozen network at each size.
         domain: each network.
         tried: the ways, those on vectors first.
@@ -128,7 +130,7 @@ class Notebook:
 
     @property
     def pool(self) -> tuple[int, ...]:
-        """The pictures that judge heads on vectors."""
+        """The pictures that judge heads on frozen features."""
         return tuple(sorted(index for fold in self.folds for index in fold.held))
 
     @property
@@ -138,7 +140,7 @@ class Notebook:
 
     @property
     def frozen(self) -> list[Tried]:
-        """The ways on vectors."""
+        """The ways on frozen features."""
         return [each for each in self.tried if each.way.frozen]
 
     @property
@@ -148,11 +150,12 @@ class Notebook:
 
 
 def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | None] | None:
-    """Return the way on vectors to take, and whether it beats chance; None where none was tried.
+    """Return the way on frozen features to take, and whether it beats chance; None where none was tried.
 
-    Of each network the best out of fold, whose cost is a pass of seconds; of several networks, which users will run
-    for years, the cheapest within one standard error. Where not even that beats chance, the cheapest of all ways; so
-    too where the pictures are so few that no answers would, and then it is not known whether it does: None.
+    Of each network what usually does best, or what is better out of fold by more than noise; of several networks,
+    which users will run for years, the cheapest within one standard error. Where not even that beats chance, the
+    cheapest of all ways; so too where the pictures are so few that no answers would, and then it is not known whether
+    it does: None.
     """
     frozen = notebook.frozen
     if not frozen:
@@ -161,7 +164,7 @@ def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | Non
     by_network: dict[str, list[Tried]] = {}
     for each in frozen:
         by_network.setdefault(each.way.options.model, []).append(each)
-    finalists = [best_out_of_fold(ways, inquiry.metric) for ways in by_network.values()]
+    finalists = [_best_of_network(ways, inquiry, notebook) for ways in by_network.values()]
     rows = rows_of(finalists, side="folds")
     best = finalists[cheapest_within_noise(rows, truth, metric=inquiry.metric, groups=groups, folds=notebook.held_in)]
     assert best.folds is not None
@@ -170,6 +173,21 @@ def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | Non
         return best, True
     could = could_beat_chance(inquiry.metric, truth, groups, seed=seed)
     return min(frozen, key=lambda each: each.record.work), False if could else None
+
+
+def _best_of_network(ways: Sequence[Tried], inquiry: Inquiry, notebook: Notebook) -> Tried:
+    """Return `USUAL` at the largest size, or the best out of fold if that is better by more than one standard error.
+
+    Cost hardly parts them: the passes are made, and a fit takes seconds. What other data sets have shown does, as long
+    as these pictures cannot tell.
+    """
+    best = best_out_of_fold(ways, inquiry.metric)
+    usual = max((each for each in ways if each.record.strategy == USUAL), key=lambda each: each.way.size, default=best)
+    if usual is best or usual.folds is None or best.folds is None:
+        return best
+    truth, groups = inquiry.truth(notebook.pool), inquiry.groups(notebook.pool)
+    gain, error = gain_of(inquiry.metric, truth, best.folds, usual.folds, groups, folds=notebook.held_in)
+    return usual if gain <= error else best  # without a figure it is not taken: then this is not so
 
 
 def rows_of(tried: Sequence[Tried], *, side: Literal["folds", "val"]) -> list[RowOutputs]:

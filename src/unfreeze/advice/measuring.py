@@ -1,4 +1,4 @@
-"""What an advice measures, in the order of what it costs: passes and heads on vectors, then real trainings.
+"""What an advice measures, in the order of what it costs: passes and heads on frozen features, then real trainings.
 
 What is known at any moment stands in the notebook, so that a budget's end or an interrupt loses only what is under way.
 """

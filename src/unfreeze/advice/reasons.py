@@ -88,7 +88,7 @@ def _choice(conclusion: Conclusion, metric: str) -> Reason:
     elif not conclusion.can_tell:
         text = f"{name} is {standing}, and nothing of another kind was tried. Take it as a beginning, not as a finding."
     elif not conclusion.tried.record.frozen:
-        text = f"{name} is {standing}, and no head on vectors is as good."
+        text = f"{name} is {standing}, and no head on frozen features is as good."
     elif any(way.status == "done" and not way.frozen for way in conclusion.ways):
         text = f"{name} is {standing}, and no training that was tried is better by more than one standard error."
     else:
@@ -118,7 +118,7 @@ def _data(facts: Facts, inquiry: Inquiry) -> Reason:
             f"{100 * facts.tellable:.0f} points"
         )
         judged = facts.n_judging > n
-        text += f", so heads on vectors are judged out of fold, on {facts.n_judging}." if judged else "."
+        text += f", so heads on frozen features are judged out of fold, on {facts.n_judging}." if judged else "."
     evidence: Evidence = {
         "n_train": facts.n_train, "n_val": facts.n_val, "n_judging": facts.n_judging,
         "n_judging_trainings": facts.n_judging_trainings,
@@ -158,10 +158,10 @@ def _size(conclusion: Conclusion, metric: str) -> Iterator[Reason]:
     sizes = sorted(best)
     listed = " and ".join(f"{_value(best[size].folds)} at {size} px ({best[size].name})" for size in sizes)
     text = (
-        f"By input size the best heads on vectors reach {listed}. The larger costs "
+        f"By input size the best heads on frozen features reach {listed}. The larger costs "
         f"{(sizes[-1] / sizes[0]) ** 2:.1f} times as much, in training and in every prediction."
     )
-    if conclusion.way.size > sizes[0] and best[sizes[0]].verdict == "tied":
+    if conclusion.way.size > sizes[0] and best[sizes[0]].verdict in {"best", "tied"}:
         text += f" They cannot be told apart beyond 95%: where predictions must be fast, take --size {sizes[0]}."
     yield Reason(
         text=text,

@@ -19,7 +19,7 @@ Side = Literal["folds", "val"]
 
 
 def others_of(notebook: Notebook, chosen: Tried) -> list[Tried]:
-    """Return the ways of another kind than the chosen one: another network, another strategy, trained or on vectors.
+    """Return the ways of another kind than the chosen one: another network or strategy, or trained or not.
 
     Sizes and rates of one way are one kind.
     """
@@ -29,8 +29,8 @@ def others_of(notebook: Notebook, chosen: Tried) -> list[Tried]:
 def rivals_of(inquiry: Inquiry, notebook: Notebook, chosen: Tried) -> tuple[str, ...]:
     """Return the ways of another kind that the chosen one is not better than beyond 95%, as people name them.
 
-    Ways on vectors are compared out of fold, and everything with a training on validation; in each of these all pairs
-    together are judged at 5% (`differences_to`). The nearest come first.
+    Ways on frozen features are compared out of fold, and everything with a training on validation; in each of these
+    all pairs together are judged at 5% (`differences_to`). The nearest come first.
     """
     others = others_of(notebook, chosen)
     apart: dict[str, float] = {}

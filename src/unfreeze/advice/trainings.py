@@ -1,10 +1,10 @@
 """Real trainings of what unfreezes, for all epochs: a stage deeper each time, as long as that gains; and all layers.
 
-A part of the epochs would not tell: heads on vectors are fitted to their end, and what has unfrozen for two epochs is
-behind them whatever it could reach. And with three or four ways to try, a first round of short trainings costs as much
-as it saves. What is saved instead is time for training all layers, which a stage that gains nothing says little about:
-a stage is tried first only if that still fits afterwards; it is trained at a smaller size, or for fewer epochs, where
-not all fits. With time left all layers are trained at one rate too.
+A part of the epochs would not tell: heads on frozen features are fitted to their end, and what has unfrozen for two
+epochs is behind them whatever it could reach. And with three or four ways to try, a first round of short trainings
+costs as much as it saves. What is saved instead is time for training all layers, which a stage that gains nothing says
+little about: a stage is tried first only if that still fits afterwards; it is trained at a smaller size, or for fewer
+epochs, where not all fits. With time left all layers are trained at one rate too.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ ALL_LAYERS, AT_ONE_RATE = "layerwise", "full"
 def try_trainings(
     inquiry: Inquiry, notebook: Notebook, best: Tried, *, interrupt: Interrupt, progress: Progress
 ) -> bool:
-    """Try what unfreezes, by the network of the best way on vectors; return whether nothing was left out.
+    """Try what unfreezes, by the network of the best way on frozen features; return whether nothing was left out.
 
     Args:
         inquiry: what is asked.
         notebook: where what is found is written.
-        best: the best way on vectors.
+        best: the best way on frozen features.
         interrupt: tells when to end.
         progress: who is told.
 
@@ -84,7 +84,7 @@ def _try_all(trials: _Trials, best: Tried) -> None:
 
 
 def _sizes(notebook: Notebook, best: Tried) -> list[int]:
-    """Return the size of the best way on vectors and the smaller ones that its network was looked at, descending."""
+    """Return the size of the best way on frozen features and the smaller ones that were looked at, descending."""
     model, size = best.way.options.model, best.way.size
     looked_at = {probe.size for probe in notebook.probes if probe.model == model}
     return [size, *sorted((other for other in looked_at if other < size), reverse=True)]
@@ -230,7 +230,7 @@ class _Trials:
                 interrupt=self.interrupt,
             )  # fmt: skip
         except InterruptedRunError:
-            self._skip(way, "not tried", "the budget ended, or an interrupt came, while it trained")
+            self._skip(way, "cut off", "the budget ended, or an interrupt came, while it trained")
             raise
         except Exception as error:  # noqa: BLE001 - whatever ends one trial, the others go on
             self._skip(way, "failed", reason_of(error))
@@ -258,7 +258,7 @@ class _Trials:
             val=read,
         )
 
-    def _skip(self, way: Way, status: Literal["not tried", "failed"], why: str) -> None:
+    def _skip(self, way: Way, status: Literal["not tried", "cut off", "failed"], why: str) -> None:
         self.complete = False
         self.notebook.skipped.append(msgspec.structs.replace(self._record(way), status=status, why=why))
 

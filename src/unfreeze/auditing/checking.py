@@ -93,6 +93,6 @@ def _unreadable(fingerprints: Sequence[Fingerprint]) -> list[Finding]:
             "UF101",
             f"{len(bad)} of {len(fingerprints)} pictures cannot be read. The first: {bad[0].error}",
             tuple(fingerprint.file for fingerprint in bad),
-            "Mend or remove them, or go on without them by --skip-unreadable.",
+            "Mend or remove them (or install what the message names), or go on without them by --skip-unreadable.",
         )
     ]

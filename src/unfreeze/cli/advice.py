@@ -46,8 +46,14 @@ def advice_text(found: Advice) -> list[str | TableOf]:
         f"Time:   {time_text(record.seconds)}, of a budget of {time_text(record.budget_seconds)}.",
         f"Advice: {found.path}",
         f"Report: {found.path / 'report.html'}",
-        f"Next:   {found.command}",
+        f"Next:   {_next_step(record)}",
     ]
+
+
+def _next_step(record: AdviceRecord) -> str:
+    if record.expected.value is None:
+        return f"ask again with a larger --budget; or train untold: {record.command}"
+    return record.command
 
 
 def verdict_of(record: AdviceRecord) -> str:
@@ -105,7 +111,7 @@ def _ways(record: AdviceRecord) -> TableOf:
 
 def _way(record: AdviceRecord, way: WayRecord) -> list[str]:
     several = len({each.model for each in record.evidence.ways}) > 1
-    verdict = way.verdict or {"done": "", "failed": "failed", "not tried": "not tried"}[way.status]
+    verdict = way.verdict or ("" if way.status == "done" else way.status)
     return [
         f"{way.name}, {way.model}" if several else way.name,
         str(way.size),

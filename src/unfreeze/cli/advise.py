@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from unfreeze.cli.answer import Answer
-from unfreeze.cli.flags import OUTPUT, JsonFlag, TrainFlags, options_from
+from unfreeze.cli.flags import OUTPUT, AdviseFlags, FoundFlags, JsonFlag, options_from
 
 __all__ = ["advise_command"]
 
@@ -27,7 +27,8 @@ def advise_command(
     budget: Annotated[
         str | None, Parameter(group=MEASURED, help="How long to measure, as 90s, 5m or 1h. [default: 5m]")
     ] = None,
-    flags: Annotated[TrainFlags | None, Parameter(name="*")] = None,
+    flags: Annotated[AdviseFlags | None, Parameter(name="*")] = None,
+    refused: Annotated[FoundFlags | None, Parameter(name="*", show=False)] = None,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="The directory of the advice. [default: runs/DATA-advice-N]")
     ] = None,
@@ -41,7 +42,7 @@ def advise_command(
     from unfreeze.cli.advice import advice_payload, advice_text
     from unfreeze.cli.progress import watching
 
-    options = options_from(flags or {})
+    options = options_from(flags or {}) | options_from(refused or {})
     with watching() as progress:
         found = uf.advise(
             data,

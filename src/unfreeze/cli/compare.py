@@ -7,8 +7,8 @@ from cyclopts import Group, Parameter
 
 from unfreeze.cli.answer import Answer
 from unfreeze.cli.flags import OUTPUT, DataArgument, JsonFlag, TrainFlags, WholeNumber, options_from
+from unfreeze.command_words import split_names
 from unfreeze.errors import ConfigError
-from unfreeze.options import split_names
 
 __all__ = ["compare_command"]
 

@@ -3,20 +3,22 @@
 They are total=False dictionaries: what is in one was given by the user, what is not has its default.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from cyclopts import Group, Parameter, Token
 
-from unfreeze.options import SWITCHED_OFF
+from unfreeze.command_words import SWITCHED_OFF
 from unfreeze.records import TrainOptions
 
 __all__ = [
+    "AdviseFlags",
     "CacheFlags",
     "CheckFlags",
     "DataArgument",
     "DataFlags",
+    "FoundFlags",
     "JsonFlag",
     "PlanFlags",
     "SourceFlags",
@@ -136,10 +138,9 @@ SizeSetting = Annotated[
 ]
 
 
-class PlanFlags(TypedDict, total=False):
-    """What trains, when, at which rates, and on which input."""
+class HowFlags(TypedDict, total=False):
+    """What trains, how and at which rates."""
 
-    size: SizeSetting
     hidden: Annotated[WholeNumber, _setting("hidden", NETWORK, "Units of a hidden layer in the head. [default: none]")]
     features: Annotated[
         Literal["last", "stages"],
@@ -160,7 +161,6 @@ class PlanFlags(TypedDict, total=False):
         ),
     ]
     plan: Annotated[Path, _setting("plan", PLAN, "A plan file (TOML) instead; `unfreeze plan --toml` writes one.")]
-    epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     lr: Annotated[
         float | Literal["auto"],
         Parameter(converter=_number_or_auto),
@@ -185,11 +185,22 @@ class PlanFlags(TypedDict, total=False):
             "validation. [default: all]",
         ),
     ]
+
+
+class LengthFlags(TypedDict, total=False):
+    """On which input, and for how long."""
+
+    size: SizeSetting
+    epochs: Annotated[WholeNumber, _setting("epochs", PLAN, "Epochs in all.")]
     patience: Annotated[
         WholeNumber,
         _setting("patience", PLAN, "End a phase after so many epochs without a better metric. [default: never]"),
     ]
     batch_size: Annotated[WholeNumber, _setting("batch_size", TRAINING, "Pictures in an optimizer step.")]
+
+
+class PlanFlags(HowFlags, LengthFlags, total=False):
+    """What trains, when, at which rates, and on which input."""
 
 
 class NetworkFlags(CacheFlags, total=False):
@@ -216,14 +227,9 @@ class TeachFlags(NetworkFlags, total=False):
     size: SizeSetting
 
 
-class TrainFlags(DataFlags, PlanFlags, NetworkFlags, total=False):
-    """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
+class ViewFlags(TypedDict, total=False):
+    """How pictures are varied."""
 
-    skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
-    check_labels: Annotated[
-        bool,
-        _setting("check_labels", DATA, "Name labels that are probably wrong, in the report; takes a second or two."),
-    ]
     augment: Annotated[
         Literal["none", "light", "standard"],
         _setting(
@@ -239,6 +245,20 @@ class TrainFlags(DataFlags, PlanFlags, NetworkFlags, total=False):
             TRAINING,
             "Views of each picture, the first unvaried. [default: a new one in every epoch]",
         ),
+    ]
+
+
+class FoundFlags(HowFlags, ViewFlags, total=False):
+    """What an advice finds out: to give it is an error, which names the alternative."""
+
+
+class AdviseFlags(DataFlags, LengthFlags, NetworkFlags, total=False):
+    """The settings that a training by advice is to have."""
+
+    skip_unreadable: Annotated[bool, _setting("skip_unreadable", DATA, "Go on without pictures that cannot be read.")]
+    check_labels: Annotated[
+        bool,
+        _setting("check_labels", DATA, "Name labels that are probably wrong, in the report; takes a second or two."),
     ]
     balance: Annotated[
         Literal["none", "weights", "sampling"],
@@ -277,9 +297,11 @@ class TrainFlags(DataFlags, PlanFlags, NetworkFlags, total=False):
     ]
 
 
-def options_from(
-    flags: TrainFlags | TeachFlags | CheckFlags | CacheFlags | DataFlags | PlanFlags | SourceFlags,
-) -> dict[str, Any]:
+class TrainFlags(AdviseFlags, PlanFlags, ViewFlags, total=False):
+    """The settings of a training; `options_from` turns them into `TrainOptions`' fields."""
+
+
+def options_from(flags: Mapping[str, object]) -> dict[str, Any]:
     """Return the flags that were given, as the library's options."""
     options: dict[str, Any] = dict(flags)
     for name in SWITCHED_OFF:

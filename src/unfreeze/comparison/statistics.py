@@ -19,6 +19,7 @@ __all__ = ["Difference", "RowOutputs", "RowStatistics", "Verdict", "compare_rows
 
 Array = NDArray[Any]
 Verdict = Literal["best", "tied", "worse"]
+SAME_COST = 1.1  # times the least: nobody would give up a better figure for a tenth of the work
 RANGES = {"log_loss": (0.0, math.inf), "mae": (0.0, math.inf), "rmse": (0.0, math.inf), "r2": (-math.inf, 1.0)}
 
 
@@ -31,8 +32,8 @@ class RowOutputs:
         outputs: per seed, in one order of seeds for all rows, what the metric reads: (n, c) probabilities by class,
             (n, k) by label, or (n,) or (n, k) values; for metrics that count decisions of a network that decides by
             other scores than its probabilities, those scores. In one order of pictures for all rows.
-        cost: in any unit that all rows share (`unfreeze compare` gives multiply-adds): only its order counts. Of the
-            rows that cannot be told from the best, the cheapest is recommended.
+        cost: in any unit that all rows share (`unfreeze compare` gives multiply-adds). Of the rows that cannot be told
+            from the best, the cheapest is recommended; of those that cost nearly as little, the best.
     """
 
     name: str
@@ -59,7 +60,7 @@ class RowStatistics:
         high: its upper one.
         difference: to the best row; its limits hold for all rows at once in 95% of data sets. Zeros for the best.
         verdict: "best" for one row; "worse" if the difference's interval leaves out 0, else "tied".
-        recommended: true for one row: the cheapest that is not worse.
+        recommended: true for one row: the cheapest that is not worse; see `SAME_COST`.
     """
 
     name: str
@@ -125,7 +126,9 @@ def compare_rows(
     best = rank[0]
     differences = [_difference(name, row) for row in differences_to(measured, best, seed=seed)]
     verdicts = [_verdict(name, index == best, difference) for index, difference in enumerate(differences)]
-    recommended = min((i for i in rank if verdicts[i] != "worse"), key=lambda i: rows[i].cost)
+    not_worse = [i for i in rank if verdicts[i] != "worse"]
+    least = min(rows[i].cost for i in not_worse)
+    recommended = next(i for i in not_worse if rows[i].cost <= SAME_COST * least)
     return tuple(
         RowStatistics(
             name=row.name,

@@ -23,7 +23,7 @@ APART = 9.0  # px between the marks of two sizes at one depth
 NAME_WIDTH = 72.0  # px
 COLOURS: tuple[Literal[1, 2, 3], ...] = (1, 2, 3)
 TAKE = "take this"
-HEAD_LOOK = Look("a head on vectors", "circle", 1)
+HEAD_LOOK = Look("a head on frozen features", "circle", 1)
 TRAINING_LOOK = Look("a training", "diamond", 2)
 
 

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NetworkRow", "TriedRow", "evidence_of", "network_table", "tried_table"]
 
-STANDINGS = {"done": "not ranked", "failed": "failed", "not tried": "not tried"}
-
 
 @dataclass(frozen=True, slots=True)
 class TriedRow:
-    """A way as text: its figures with their limits, and its gain over the best head on vectors with its error."""
+    """A way as text: figures with their limits, and its gain over the best head on frozen features with its error."""
 
     number: str
     name: str
@@ -64,7 +62,7 @@ class NetworkRow:
 
 
 def tried_table(record: AdviceRecord) -> tuple[TriedRow, ...]:
-    """Return all ways: heads on vectors, then trainings, each the best first; those without a result last."""
+    """Return all ways: heads on frozen features, then trainings, each the best first; those without a result last."""
     taken = recommended_way(record)
     return tuple(
         _tried(record.metric, way, number=str(number), is_recommended=way == taken)
@@ -107,7 +105,7 @@ def _tried(metric: str, way: WayRecord, *, number: str, is_recommended: bool) ->
         val_limits=val[1],
         gain=gain,
         gain_error=error,
-        standing=way.verdict or STANDINGS[way.status],
+        standing=way.verdict or ("not ranked" if way.status == "done" else way.status),
         mark=None if way.verdict is None else glyph(LOOKS[way.verdict]),
         work=amount(way.work) if way.work else "–",
         time=duration(way.seconds) if way.status == "done" else "–",

@@ -95,12 +95,14 @@ def _among_untold(
         measured = f"{best.name} measured best"
     else:
         measured = f"{best.name} measured best, but {_some(tied)} cannot be told from it on {pictures}"
+    least = min(row.work for row in record.rows if row.verdict in {"best", "tied"})
+    cheap = "the cheapest" if chosen.work == least else "as cheap as any"
     if chosen.name == best.name:
-        also = ", and is also the cheapest" if is_all else f". Of these, {chosen.name} is also the cheapest"
+        also = f", and is also {cheap}" if is_all else f". Of these, {chosen.name} is also {cheap}"
         yield f"{measured}{also}: take it."
         return
     but = ", but" if is_all else ". Of these,"
-    yield f"{measured}{but} {chosen.name} is the cheapest: take it."
+    yield f"{measured}{but} {chosen.name} is {cheap}: take it."
     yield from _room(record, best, chosen)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from unfreeze.command_words import flag, flag_words
 from unfreeze.metrics import PERCENTAGES
-from unfreeze.options import SAID_BY_PLAN, flag, flag_words
+from unfreeze.options import SAID_BY_PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which head on vectors is taken: the best of a network, and a dearer network only beyond noise."""
+"""Which head on frozen features is taken: what usually does best, unless another one is better beyond noise."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def inquiry() -> Inquiry:
     return cast("Inquiry", asked)
 
 
-def tried(n_wrong: int, *, model: str = "small", size: int = 224, work: float = 1.0) -> Tried:
+def tried(n_wrong: int, *, name: str = "head", model: str = "small", size: int = 224, work: float = 1.0) -> Tried:
     """A head that is wrong on some of the pictures, the first ones."""
     guess = TRUTH.copy()
     guess[:n_wrong] = 1 - guess[:n_wrong]
     value = 1 - n_wrong / len(TRUTH)
     record = WayRecord(
-        name="head", strategy="head", model=model, size=size, epochs=6, frozen=True, status="done", work=work,
+        name=name, strategy=name, model=model, size=size, epochs=6, frozen=True, status="done", work=work,
         folds=Interval(value=value, low=value - 0.1, high=value + 0.1),
     )  # fmt: skip
     way = SimpleNamespace(options=TrainOptions(model=model), frozen=True, size=size)
@@ -53,6 +53,21 @@ def chosen(*ways: Tried) -> Tried:
 def test_within_a_network_the_best_is_taken_though_it_is_dearer_by_a_pass(order: tuple[int, int]) -> None:
     ways = (tried(40, size=224, work=1.0), tried(39, size=320, work=2.0))
     assert chosen(*(ways[index] for index in order)).record.size == 320
+
+
+@pytest.mark.parametrize(("n_wrong", "expected"), [(39, "head2toe"), (20, "head")])
+def test_what_usually_does_best_is_left_only_for_more_than_noise(n_wrong: int, expected: str) -> None:
+    smaller, usual = tried(39, name="head2toe"), tried(40, name="head2toe", size=320, work=2.0)
+    best = chosen(tried(n_wrong), smaller, usual).record
+    assert best.strategy == expected
+    assert best.size == (320 if expected == "head2toe" else 224)
+
+
+def test_what_usually_does_best_is_left_where_it_has_no_figure() -> None:
+    broken = tried(40, name="head2toe", size=320)
+    broken = broken.with_record(folds=Interval(value=None, low=None, high=None))
+    undefined = Tried(way=broken.way, record=broken.record, folds=np.full((len(TRUTH), 2), np.nan), val=None)
+    assert chosen(tried(60), undefined).record.strategy == "head"
 
 
 @pytest.mark.parametrize(("n_wrong", "expected"), [(39, "small"), (20, "large")])

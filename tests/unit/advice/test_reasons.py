@@ -21,12 +21,17 @@ def way(
 
 def test_a_recommended_way_is_called_what_it_was_chosen_as() -> None:
     head, stage = way("head", frozen=True), way("stages:1")
-    assert standing_of(head, [head, stage]) == "the best head on vectors"
+    assert standing_of(head, [head, stage]) == "the best head on frozen features"
     assert standing_of(stage, [head, stage]) == "the cheapest training within one standard error of the best"
     of_another = way("head", frozen=True, model="other")
     assert standing_of(head, [head, of_another]).startswith("the best head of the cheapest network")
     untried = way("head", frozen=True, model="other", status="not tried")
-    assert standing_of(head, [head, untried]) == "the best head on vectors"
+    assert standing_of(head, [head, untried]) == "the best head on frozen features"
+    usual, another = way("head2toe", frozen=True), way("head2toe", frozen=True, model="other")
+    standing = "what usually does best, within one standard error of the best head on frozen features"
+    assert standing_of(usual, [head, usual]) == standing
+    assert standing_of(usual, [another, head, usual]) == f"{standing} of test_resnet"
+    assert standing_of(usual, [usual, head]) == "the best head on frozen features"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,20 @@ def test_a_clearly_worse_row_is_worse_and_of_the_others_the_cheapest_is_recommen
     assert worse.mean < worse.high < 0
 
 
+@pytest.mark.parametrize(("cost", "expected"), [(1.05, "better"), (1.2, "cheaper")])
+def test_a_tenth_of_the_cost_does_not_buy_a_worse_figure(cost: float, expected: str) -> None:
+    truth = np.arange(100) % 2
+    guess = np.where(np.arange(100) < 20, 1 - truth, truth)
+    better = np.where(np.arange(100) < 18, 1 - truth, truth)
+    found = compare_rows(
+        [row("cheaper", decided(guess), cost=1), row("better", decided(better), cost=cost)],
+        truth,
+        task="classification",
+    )
+    assert [each.verdict for each in found] == ["tied", "best"]
+    assert [each.name for each in found if each.recommended] == [expected]
+
+
 def test_rows_keep_their_order_and_the_best_differs_from_itself_by_nothing() -> None:
     rng = np.random.default_rng(0)
     truth = np.arange(60) % 3

@@ -45,7 +45,7 @@ def test_the_page_opens_with_what_to_train_and_what_to_expect(page: Callable[...
         f"with {MODEL} at 320 px: trains in about 21.0 s",
         "86.0% balanced accuracy is to be expected, by 674 pictures out of fold",
         "95% interval 83.0% to 89.0%",
-        "head2toe is the best head on vectors.",
+        "head2toe is the best head on frozen features.",
         "No test picture was used.",
         "unfreeze train photos --plan runs/photos-advice-1/plan.toml",
     ):
@@ -94,7 +94,7 @@ def test_all_that_was_tried_is_listed_also_what_was_not_and_why(page: Callable[.
 
 
 def test_what_cannot_be_told_is_said(page: Callable[..., str]) -> None:
-    assert "Cannot tell; take the best head on vectors, head2toe" in shown_text(page(can_tell=False))
+    assert "Cannot tell; take the best head on frozen features, head2toe" in shown_text(page(can_tell=False))
 
 
 def test_a_way_tried_for_fewer_epochs_than_asked_for_is_called_so(page: Callable[..., str], tmp_path: Path) -> None:
