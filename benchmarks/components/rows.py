@@ -32,6 +32,8 @@ def random_rows(shape: tuple[int, ...]) -> Activations:
 class RowsFeeder:
     """Gives what trains rows of the shape that it reads, from wherever they are."""
 
+    remembers = False
+
     def __init__(self, network: Network, settings: LoopSettings, targets: Any, rows_of: RowsOf) -> None:
         self.network, self.settings, self.targets, self.rows_of = network, settings, targets, rows_of
 

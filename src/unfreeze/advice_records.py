@@ -96,7 +96,7 @@ class WayRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     why: str | None = None  # it has no result
     folds: Interval | None = None  # out of fold
     val: Interval | None = None
-    gain: float | None = None  # over the best frozen way, on validation
+    gain: float | None = None  # over the frozen way that is taken, on validation
     gain_error: float | None = None  # its standard error
     verdict: Literal["best", "tied", "worse"] | None = None  # at 95%, of all that were judged on the same pictures
     seconds: float = 0.0

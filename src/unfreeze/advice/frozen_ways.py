@@ -82,7 +82,7 @@ class Judge:
         """Return raw outputs of a linear head on one depth, or on all for None."""
         return linear_probe(
             self.vectors.at(columns), self.targets, folds, record=self.record, loss=self.vectors.loss,
-            metric=self.metric, check=self.check, **changes,
+            metric=self.metric, groups=self.vectors.groups_at(columns), check=self.check, **changes,
         )  # fmt: skip
 
 

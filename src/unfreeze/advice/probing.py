@@ -98,6 +98,7 @@ def linear_probe(
     record: ModelRecord,
     loss: Loss,
     metric: str,
+    groups: Sequence[slice] | None = None,
     n_strengths: int = N_STRENGTHS,
     check: Callable[[], None] = lambda: None,
 ) -> Floats:
@@ -112,6 +113,7 @@ def linear_probe(
         record: of the network that the vectors are of.
         loss: the mean loss of outputs and targets.
         metric: what chooses the strength of the penalty.
+        groups: columns of the same units; None: all.
         n_strengths: how many are tried, from strong to weak.
         check: called before each evaluation; it may raise, to interrupt.
 
@@ -121,7 +123,7 @@ def linear_probe(
     n_outputs = len(record.outputs)
     by_strength = {l2: _nothing(len(rows), n_outputs) for l2 in l2_strengths(n_strengths)}
     for fold in folds:
-        vectors = standardise(rows[list(fold.train)].clone())
+        vectors = standardise(rows[list(fold.train)].clone(), groups)
         wanted, held = torch.from_numpy(targets[list(fold.train)]), rows[list(fold.held)]
         width = vectors.rows.shape[1]
         linear = Linear(torch.zeros(n_outputs, width).double(), torch.zeros(n_outputs).double())

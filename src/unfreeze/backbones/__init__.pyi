@@ -1,7 +1,7 @@
 from .allocation import keep_freed_memory
 from .building import native_size, probe_size
 from .bundled import BUNDLED
-from .depths import FEATURES, depth_columns
+from .depths import FEATURES, depth_columns, pooled_columns
 from .grouping import layers_of
 from .heads import Head, make_head
 from .loading import input_spec, load_network, model_layers, run_of
@@ -27,6 +27,7 @@ __all__ = [
     "model_layers",
     "native_size",
     "output_scores",
+    "pooled_columns",
     "probe_size",
     "rebuild",
     "run_of",

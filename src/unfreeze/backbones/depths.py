@@ -20,7 +20,7 @@ from unfreeze.backbones.heads import pool
 from unfreeze.backbones.ordering import trace
 from unfreeze.layers import Layers, Parameter, Stage, strip_wrappers, unwrap
 
-__all__ = ["FEATURES", "depth_columns", "join_depths", "stage_ends"]
+__all__ = ["FEATURES", "depth_columns", "join_depths", "pooled_columns", "stage_ends"]
 
 FEATURES = "features"  # the depth of what a head reads without the stages
 
@@ -116,6 +116,25 @@ def depth_columns(backbone: nn.Module, *, size: tuple[int, int]) -> dict[str, sl
         handle.remove()
     ends = list(itertools.accumulate(widths.values()))
     return {name: slice(end - widths[name], end) for name, end in zip(widths, ends, strict=True)}
+
+
+def pooled_columns(backbone: nn.Module, *, size: tuple[int, int]) -> tuple[slice, ...]:
+    """Return the columns of the joined vector by depth and way of pooling: those of one slice have the same units.
+
+    Args:
+        backbone: as `join_depths` returns it, in evaluation mode; it runs once on a black picture.
+        size: height and width of its input, in pixels.
+
+    Returns:
+        Of each stage the means and then the maxima, or what it gives as vectors; then the features.
+    """
+    hooks = [hook for module in backbone.modules() for hook in module._forward_hooks.values()]  # noqa: SLF001
+    n_channels = {hook.stage: hook.n_channels for hook in hooks if isinstance(hook, PoolStage)}
+    return tuple(
+        slice(start, min(start + n_channels.get(depth, columns.stop), columns.stop))
+        for depth, columns in depth_columns(backbone, size=size).items()
+        for start in range(columns.start, columns.stop, n_channels.get(depth, columns.stop))
+    )
 
 
 def stage_ends(backbone: nn.Module, layers: Layers) -> dict[str, str]:

@@ -23,7 +23,7 @@ __all__ = ["NetworkRow", "TriedRow", "evidence_of", "network_table", "tried_tabl
 
 @dataclass(frozen=True, slots=True)
 class TriedRow:
-    """A way as text: figures with their limits, and its gain over the best head on frozen features with its error."""
+    """A way as text: figures with their limits, and its gain over the taken head on frozen features with its error."""
 
     number: str
     name: str

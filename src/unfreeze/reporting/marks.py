@@ -206,12 +206,13 @@ def _names(marks: Sequence[Mark], places: Sequence[float], y: Scale) -> list[tup
         taken.append((at - 9, y(mark.value) - 9, at + 9, y(mark.value) + 9))
     names = []
     for mark, at in sorted(zip(marks, places, strict=True), key=lambda each: not each[0].is_chosen):
-        name = shortened(mark.name, width=NAME_WIDTH)
-        spots = _spots(name, at, y(mark.value), y(mark.ends[1]), y(mark.ends[0]))
-        found = next((spot for spot in spots if not any(_cross(spot[3], box) for box in taken)), None)
-        if found is None:
-            name, found = mark.number, _spots(mark.number, at, y(mark.value), y(mark.ends[1]), y(mark.ends[0]))[0]
-        left, base, anchor, box = found
+        spots = [
+            (name, spot)
+            for name in (shortened(mark.name, width=NAME_WIDTH), mark.number)
+            for spot in _spots(name, at, y(mark.value), y(mark.ends[1]), y(mark.ends[0]))
+        ]
+        free = (each for each in spots if not any(_cross(each[1][3], box) for box in taken))
+        name, (left, base, anchor, box) = next(free, spots[-1])
         taken.append(box)
         names.append((left, base, anchor, name))
     return names

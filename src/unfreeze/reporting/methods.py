@@ -212,8 +212,9 @@ def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
     tried = [row["l2"] for row in contents.history if row["phase"] == phase.name]
     strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
     return (
-        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of standardised "
-        f"features ({strengths}); the strength kept was {rate(phase.l2 or 0.0)}.{_selection(phase)}"
+        f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of features that were "
+        f"divided by their standard deviation, or by the median one where that is larger ({strengths}); the strength "
+        f"kept was {rate(phase.l2 or 0.0)}.{_selection(phase)}"
     )
 
 

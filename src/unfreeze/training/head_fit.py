@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unfreeze.backbones import Network
+from unfreeze.backbones import Network, pooled_columns
 from unfreeze.data import Batch
 from unfreeze.data.threads import one_thread
 from unfreeze.errors import FailedError
@@ -72,7 +72,7 @@ class HeadFit:
             feed.model, layer, batches, len(settings.train), device=device, check=check
         )
         try:
-            features = standardise_features(vectors)
+            features = standardise_features(vectors, _groups(network))
         except ValueError:
             raise FailedError(
                 "The frozen layers give numbers that are not finite for some training pictures, so no head can be "
@@ -132,6 +132,13 @@ class HeadFit:
             layer.weight.copy_(folded.weight)
             layer.bias.copy_(folded.bias)
         return mean_loss(self._vectors, self._targets, self._loss, found)
+
+
+def _groups(network: Network) -> tuple[slice, ...] | None:
+    """Return which of the features that a network's head reads have the same units; None: all."""
+    if network.record.features != "stages":
+        return None
+    return pooled_columns(network.backbone, size=network.spec.size)
 
 
 def read_vectors(

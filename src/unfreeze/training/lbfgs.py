@@ -8,7 +8,7 @@ that the vectors are on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standardised:
-    """Vectors whose features have mean 0 and variance 1; a feature that was constant is 0.
+    """Vectors whose features have mean 0 and the same variance, or less; a feature that was constant is 0.
 
     Where there are many more features than vectors, rows are written in an orthonormal basis of the space that the
     vectors span: the best weights lie in it, because what they have outside changes no output and costs an L2 penalty.
@@ -61,7 +61,7 @@ class Standardised:
     Attributes:
         rows: float32 `(n, n_features)`, or `(n, n)` in a basis.
         mean: float64 `(n_features,)`, of the vectors as they were.
-        scale: float64 `(n_features,)`, one over their standard deviation; 0 where a feature was constant.
+        scale: float64 `(n_features,)`, what they were multiplied by; 0 where a feature was constant.
         basis: float32 `(n_features, n)` with orthonormal columns; None: rows are features themselves.
         kept: bool, which features of the vectors as they were these are; None: all.
     """
@@ -109,16 +109,24 @@ class Standardised:
         return Linear(weight, linear.bias + held @ self.mean)
 
 
-def standardise(vectors: Tensor) -> Standardised:
+def standardise(vectors: Tensor, groups: Sequence[slice] | None = None) -> Standardised:
     """Standardise vectors `(n, n_features)`, which are overwritten where they are float32.
+
+    Each feature is divided by its standard deviation, or by the median one of its group if that is larger. What hardly
+    varies in training is not blown up by it: a channel that is all but dead on grey pictures would be thousands of
+    standard deviations away on the first one with a tint, and decide alone (docs/adr/0021).
+
+    Args:
+        vectors: one row for each picture.
+        groups: the features of the same units, which compare; None: all.
 
     Raises:
         ValueError: a vector holds something that is not a finite number.
     """
-    return standardise_features(vectors).in_their_space()
+    return standardise_features(vectors, groups).in_their_space()
 
 
-def standardise_features(vectors: Tensor) -> Standardised:
+def standardise_features(vectors: Tensor, groups: Sequence[slice] | None = None) -> Standardised:
     """Do the same, but write the vectors in no basis, however many features there are.
 
     Raises:
@@ -134,6 +142,9 @@ def standardise_features(vectors: Tensor) -> Standardised:
         raise ValueError("Vectors must be finite numbers to be standardised.")
     std = variance.clamp(min=0).sqrt()
     varies = std > CONSTANT * torch.hypot(mean, std)
+    for group in groups or (slice(None),):
+        if bool(varies[group].any()):
+            std[group] = std[group].clamp(min=std[group][varies[group]].median())
     scale = torch.where(varies, 1.0 / torch.where(varies, std, 1.0), 0.0)
     return Standardised(rows.sub_(rest).mul_(scale), mean, scale, basis=None)
 

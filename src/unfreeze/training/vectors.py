@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from unfreeze.backbones import depth_columns
+from unfreeze.backbones import depth_columns, pooled_columns
 from unfreeze.cache import ActivationCache
 from unfreeze.freezing import apply_plan
 from unfreeze.plans import Plan
@@ -34,6 +34,7 @@ class DepthVectors:
         loss: the mean loss of a batch.
         rows: float32 (n, d), a row for each picture of the data set, in its order; zeros for test pictures.
         columns: by depth, which columns are its; see `depth_columns`.
+        groups: columns of the same units; see `pooled_columns`.
         seconds: for loading and for the pass.
     """
 
@@ -41,11 +42,19 @@ class DepthVectors:
     loss: Loss
     rows: Tensor
     columns: dict[str, slice]
+    groups: tuple[slice, ...]
     seconds: float
 
     def at(self, depth: str | None) -> Tensor:
         """Return the columns of one depth, of all for None."""
         return self.rows if depth is None else self.rows[:, self.columns[depth]]
+
+    def groups_at(self, depth: str | None) -> tuple[slice, ...]:
+        """Return which columns of `at(depth)` have the same units."""
+        if depth is None:
+            return self.groups
+        start, stop = self.columns[depth].start, self.columns[depth].stop
+        return tuple(slice(g.start - start, g.stop - start) for g in self.groups if start <= g.start < stop)
 
 
 def read_depths(
@@ -76,6 +85,7 @@ def read_depths(
     setup, _ = prepare(data, options, plan=plan, cache=cache, out=Path(), progress=progress)
     network, settings = setup.device.place(setup.network), loop_settings(setup)
     columns = depth_columns(network.backbone, size=network.spec.size)
+    groups = pooled_columns(network.backbone, size=network.spec.size)
     feeder = make_feeder(setup, settings, progress)
     network.train()
     apply_plan(network, plan, step=0, steps_per_epoch=settings.steps_per_epoch)
@@ -92,5 +102,6 @@ def read_depths(
         loss=make_loss(setup),
         rows=rows,
         columns=columns,
+        groups=groups,
         seconds=time.monotonic() - began,
     )

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from unfreeze.backbones import FEATURES, depth_columns, load_network, model_layers, rebuild, save_network
+from unfreeze.backbones import (
+    FEATURES,
+    depth_columns,
+    load_network,
+    model_layers,
+    pooled_columns,
+    rebuild,
+    save_network,
+)
 from unfreeze.frontier import Split, split_network
 
 if TYPE_CHECKING:
@@ -158,3 +166,10 @@ def test_columns_say_which_part_of_the_vector_is_which_depths(name: str) -> None
     assert columns[FEATURES].stop == joined.shape[1]
     widths = [part.stop - part.start for part in columns.values()][:-1]
     assert widths == [2 * n for n in CHANNELS[name]]
+
+
+def test_columns_of_the_same_units_are_those_of_one_depth_and_one_pooling() -> None:
+    network = make("resnet18")
+    parts = pooled_columns(network.backbone, size=network.spec.size)
+    assert [part.stop - part.start for part in parts] == [64, 64, 64, 64, 128, 128, 256, 256, 512, 512, 512]
+    assert [part.start for part in parts][1:] == [part.stop for part in parts][:-1]
