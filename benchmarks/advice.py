@@ -23,7 +23,7 @@ from typing import Any
 
 from advice_sets import SETS, PictureSet, write_split
 from advice_table import table_lines
-from recording import RESULTS, Row, find_row, record_missing
+from recording import RESULTS, Row, find_row, read_rows, record_missing
 
 import unfreeze as uf
 from unfreeze.evaluation import read_predictions
@@ -58,7 +58,7 @@ def main() -> None:
     ]
     if not given.show:
         record_missing(grids, keys, partial(_measured_grid, data=given.data, work=given.work))
-    shortest = _shortest([find_row(grids, key) for key in keys])
+    shortest = _shortest([row for row in read_rows(grids) if row["max_train"] == given.max_train])
     for key in [] if given.show else keys:
         budget = SHARE * shortest[key["set"]]
         record_missing(advices, [key], partial(_measured_advice, data=given.data, work=given.work, budget=budget))
@@ -73,7 +73,7 @@ def _shortest(grids: list[Row]) -> dict[str, float]:
     What is above it was held up by other work on the machine, and must not give the advice a larger budget.
     """
     found: dict[str, float] = {}
-    for grid in filter(None, grids):
+    for grid in grids:
         found[grid["set"]] = min(grid["grid_seconds"], found.get(grid["set"], grid["grid_seconds"]))
     usual = median(found.values()) if found else 0.0
     return {name: min(seconds, usual) for name, seconds in found.items()}

@@ -1,6 +1,7 @@
 """The pictures that advice is judged on: data sets, one changed so that low layers matter, and three splits of each.
 
-Solar cells, of the package elpv-dataset, taught nothing: the rules of advice stood when they were first looked at.
+Solar cells, of the package elpv-dataset, taught no rule of advice: these stood when they were first looked at. They did
+show how dead channels were blown up (docs/adr/0021).
 Test sides are disjoint and hold about 87 pictures each, so that some 260 different ones judge in all. Near-duplicates
 lie on one side. Train and validation are drawn from the rest.
 """

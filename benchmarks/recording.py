@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "Row", "data_name", "find_row", "record_missing"]
+__all__ = ["RESULTS", "Row", "data_name", "find_row", "read_rows", "record_missing"]
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -23,7 +23,7 @@ def record_missing(name: str, keys: Iterable[Mapping[str, Any]], measure: Callab
     """
     file = RESULTS / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = _rows(file)
+    rows = read_rows(name)
     for key in keys:
         said = {each: data_name(value) if isinstance(value, Path) else value for each, value in key.items()}
         if not _matching(rows, said):
@@ -36,7 +36,7 @@ def record_missing(name: str, keys: Iterable[Mapping[str, Any]], measure: Callab
 
 def find_row(name: str, key: Mapping[str, Any]) -> Row:
     """Return what a file of results holds of a key; nothing if it was not measured."""
-    return _matching(_rows(RESULTS / name), key)
+    return _matching(read_rows(name), key)
 
 
 def data_name(data: Path) -> str:
@@ -44,7 +44,9 @@ def data_name(data: Path) -> str:
     return data.parent.name if data.is_file() else data.name
 
 
-def _rows(file: Path) -> list[Row]:
+def read_rows(name: str) -> list[Row]:
+    """Return all that a file of results holds."""
+    file = RESULTS / name
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 

@@ -175,12 +175,16 @@ def standing_of(way: WayRecord | None, ways: Sequence[WayRecord]) -> str:
         return "the cheapest training within one standard error of the best"
     heads = [each for each in ways if each.frozen and each.status == "done"]
     several = len({each.model for each in heads}) > 1
-    if way is not None and way != next(each for each in heads if each.model == way.model):
+    if way is not None and _figure(way) != _figure(next((each for each in heads if each.model == way.model), way)):
         of = f" of {way.model}" if several else ""
         return f"what usually does best, within one standard error of the best head on frozen features{of}"
     if several:
         return "the best head of the cheapest network within one standard error of the best"
     return "the best head on frozen features"
+
+
+def _figure(way: WayRecord) -> float | None:
+    return None if way.folds is None else way.folds.value
 
 
 def recommended_way(record: AdviceRecord) -> WayRecord | None:

@@ -58,13 +58,14 @@ def parse_budget(given: str | float) -> float:
     Raises:
         ConfigError: it is not a time above 0, or a text without a unit.
     """
+    seconds = math.nan
     if isinstance(given, str):
         text = given.strip()
         if BARE_NUMBER.fullmatch(text):
             raise ConfigError(f"--budget {text} has no unit: write {text}s for seconds, {text}m for minutes.")
         parts = TIME_PART.findall(text) if WHOLE_TIME.fullmatch(text) else ()
         seconds = sum(float(number) * SECONDS[unit.lower()] for number, unit in parts)
-    else:
+    elif isinstance(given, int | float) and not isinstance(given, bool):
         seconds = float(given)
     if not 0 < seconds < math.inf:
         raise ConfigError(f'--budget must be a time such as 90s, 10m or 1h30m, but got "{given}".')

@@ -14,6 +14,7 @@ import unfreeze as uf
 from unfreeze.cli.grid_progress import cell_text, result_text
 from unfreeze.command_words import parse_budget, split_names
 from unfreeze.comparison import CellInfo, CellResult
+from unfreeze.errors import ConfigError
 from unfreeze.reporting.comparison_verdict import reading
 
 INFO = CellInfo(number=2, n_cells=6, n_before=1, row="stages:1", seed=1, fold=0, n_folds=3, seconds_after=83.0)
@@ -85,6 +86,8 @@ def test_lists_are_parted_at_commas_outside_braces() -> None:
 
 
 def test_budgets_are_read_as_people_write_them() -> None:
+    with pytest.raises(ConfigError, match="--budget must be a time"):
+        parse_budget(True)
     assert [parse_budget(text) for text in ("90s", "10m", "2min", "1h30m", "1.5h", 45)] == [
         90, 600, 120, 5400, 5400, 45,
     ]  # fmt: skip

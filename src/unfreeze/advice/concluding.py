@@ -33,7 +33,7 @@ class Conclusion:
     Attributes:
         way: what to train.
         tried: the way with its figures; None where nothing could be measured.
-        frozen: the best way on frozen features, which the trainings were compared with; None likewise.
+        frozen: the way on frozen features that is taken of them, which the trainings were compared with; None likewise.
         ways: the records of all ways, with verdicts, those not tried last.
         learned: as in `AdviceEvidence`.
         can_tell: as in `AdviceRecord`.

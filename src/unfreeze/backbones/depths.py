@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,9 +39,14 @@ class PoolStage:
 
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
         """Pool at once: what comes next may change the output in place."""
+        self.collected.setdefault(threading.get_ident(), {})[self.stage] = torch.cat(self.parts(output), dim=1)
+
+    def parts(self, output: Any) -> list[Tensor]:
+        """Return what an output is pooled to: of maps and tokens means, then maxima, (B, C) each; vectors as such."""
         tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
-        vectors = [_pool_both(leaf, self.n_channels, channels_last=self.channels_last) for leaf in tensors]
-        self.collected.setdefault(threading.get_ident(), {})[self.stage] = torch.cat(vectors, dim=1)
+        return [
+            part for leaf in tensors for part in _pool_both(leaf, self.n_channels, channels_last=self.channels_last)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +134,26 @@ def pooled_columns(backbone: nn.Module, *, size: tuple[int, int]) -> tuple[slice
     Returns:
         Of each stage the means and then the maxima, or what it gives as vectors; then the features.
     """
-    hooks = [hook for module in backbone.modules() for hook in module._forward_hooks.values()]  # noqa: SLF001
-    n_channels = {hook.stage: hook.n_channels for hook in hooks if isinstance(hook, PoolStage)}
-    return tuple(
-        slice(start, min(start + n_channels.get(depth, columns.stop), columns.stop))
-        for depth, columns in depth_columns(backbone, size=size).items()
-        for start in range(columns.start, columns.stop, n_channels.get(depth, columns.stop))
+    widths: dict[str, list[int]] = {}
+
+    def measuring(hook: PoolStage) -> Callable[[nn.Module, Any, Any], None]:
+        return lambda _module, _args, output: widths.update({hook.stage: [p.shape[1] for p in hook.parts(output)]})
+
+    handles = [
+        module.register_forward_hook(measuring(hook), prepend=True)
+        for module in backbone.modules()
+        for hook in tuple(module._forward_hooks.values())  # noqa: SLF001 - they have no public name
+        if isinstance(hook, PoolStage)
+    ]
+    try:
+        depths = depth_columns(backbone, size=size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    ends = itertools.accumulate(
+        width for depth, columns in depths.items() for width in widths.get(depth, [columns.stop - columns.start])
     )
+    return tuple(itertools.starmap(slice, itertools.pairwise((0, *ends))))
 
 
 def stage_ends(backbone: nn.Module, layers: Layers) -> dict[str, str]:
@@ -206,14 +225,14 @@ def _with_activation(path: str, modules: dict[str, nn.Module]) -> str:
     return path
 
 
-def _pool_both(values: Tensor, n_channels: int, *, channels_last: bool) -> Tensor:
-    """Pool (B, C, H, W), (B, H, W, C) or (B, N, C) to (B, 2 C): the mean, and the maximum, of each channel."""
+def _pool_both(values: Tensor, n_channels: int, *, channels_last: bool) -> tuple[Tensor, ...]:
+    """Pool (B, C, H, W), (B, H, W, C) or (B, N, C) to the mean, and the maximum, of each channel, (B, C) each."""
     if values.ndim == 2:  # noqa: PLR2004 - vectors
-        return values
+        return (values,)
     if values.requires_grad:
         values = values.clone()  # the gradient of a maximum reads them, and what comes next may change them in place
     usual = 1 if values.ndim == 4 and not channels_last else values.ndim - 1  # noqa: PLR2004 - maps
     fitting = [axis for axis in range(1, values.ndim) if values.shape[axis] == n_channels]
     axis = usual if usual in fitting or not fitting else fitting[0]
     places = [each for each in range(1, values.ndim) if each != axis]
-    return torch.cat([values.mean(dim=places), values.amax(dim=places)], dim=1)
+    return values.mean(dim=places), values.amax(dim=places)

@@ -51,9 +51,13 @@ def advice_text(found: Advice) -> list[str | TableOf]:
 
 
 def _next_step(record: AdviceRecord) -> str:
-    if record.expected.value is None:
-        return f"ask again with a larger --budget; or train untold: {record.command}"
-    return record.command
+    if _was_measured(record):
+        return record.command
+    return f"ask again with a larger --budget; or train untold: {record.command}"
+
+
+def _was_measured(record: AdviceRecord) -> bool:
+    return any(way.status == "done" for way in record.evidence.ways)
 
 
 def verdict_of(record: AdviceRecord) -> str:
@@ -61,6 +65,8 @@ def verdict_of(record: AdviceRecord) -> str:
     way = f"{opening(record)} {record.way} with {record.model} at {record.size} px"
     expected = record.expected
     if expected.value is None:
+        if _was_measured(record):
+            return f"{way}: {record.metric} is not defined on the pictures that judge."
         budget = time_text(record.budget_seconds)
         return f"{way}, as train does untold: nothing was measured within the budget of {budget}."
     takes = "" if expected.seconds is None else f": it trains in about {time_text(expected.seconds)}"

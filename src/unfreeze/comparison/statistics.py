@@ -32,8 +32,8 @@ class RowOutputs:
         outputs: per seed, in one order of seeds for all rows, what the metric reads: (n, c) probabilities by class,
             (n, k) by label, or (n,) or (n, k) values; for metrics that count decisions of a network that decides by
             other scores than its probabilities, those scores. In one order of pictures for all rows.
-        cost: in any unit that all rows share (`unfreeze compare` gives multiply-adds). Of the rows that cannot be told
-            from the best, the cheapest is recommended; of those that cost nearly as little, the best.
+        cost: at least 0, in any unit that all rows share (`unfreeze compare` gives multiply-adds). Of the rows that
+            cannot be told from the best, the cheapest is recommended; of those that cost nearly as little, the best.
     """
 
     name: str
@@ -160,8 +160,8 @@ def _check_rows(
         problems.append(f"Each row needs the same seeds, at least one, but has {listed}. Compare those that all have.")
     problems += _missing(n_pictures, group=groups, fold=folds)
     for row in rows:
-        if not math.isfinite(row.cost):
-            problems.append(f'The cost of "{row.name}" is {row.cost}, but must be a finite number.')
+        if not 0 <= row.cost < math.inf:
+            problems.append(f'The cost of "{row.name}" is {row.cost}, but must be a finite number, at least 0.')
         for number, outputs in enumerate(row.outputs):
             if len(outputs) != n_pictures:
                 problems.append(

@@ -96,8 +96,9 @@ def _among_untold(
     else:
         measured = f"{best.name} measured best, but {_some(tied)} cannot be told from it on {pictures}"
     least = min(row.work for row in record.rows if row.verdict in {"best", "tied"})
-    cheap = "the cheapest" if chosen.work == least else "as cheap as any"
+    cheap = "the cheapest" if chosen.work == least else "within a tenth of the cheapest, and measured better than that"
     if chosen.name == best.name:
+        cheap = cheap.partition(",")[0]
         also = f", and is also {cheap}" if is_all else f". Of these, {chosen.name} is also {cheap}"
         yield f"{measured}{also}: take it."
         return

@@ -213,8 +213,8 @@ def _fit(contents: Contents, phase: PhaseRecord, lead: str) -> str:
     strengths = f"{len(tried)} strengths, {rate(tried[0])} to {rate(tried[-1])}" if len(tried) > 1 else "one strength"
     return (
         f"{lead} to all training pictures at once by L-BFGS, with an L2 penalty on the weights of features that were "
-        f"divided by their standard deviation, or by the median one where that is larger ({strengths}); the strength "
-        f"kept was {rate(phase.l2 or 0.0)}.{_selection(phase)}"
+        f"divided by their standard deviation, or by the median one of their kind where that is larger ({strengths}); "
+        f"the strength kept was {rate(phase.l2 or 0.0)}.{_selection(phase)}"
     )
 
 

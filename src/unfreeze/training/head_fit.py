@@ -71,8 +71,9 @@ class HeadFit:
         vectors, self._targets = read_vectors(
             feed.model, layer, batches, len(settings.train), device=device, check=check
         )
+        groups = _groups(network)
         try:
-            features = standardise_features(vectors, _groups(network))
+            features = standardise_features(vectors, groups)
         except ValueError:
             raise FailedError(
                 "The frozen layers give numbers that are not finite for some training pictures, so no head can be "

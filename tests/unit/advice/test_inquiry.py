@@ -70,6 +70,12 @@ def test_what_usually_does_best_is_left_where_it_has_no_figure() -> None:
     assert chosen(tried(60), undefined).record.strategy == "head"
 
 
+def test_where_the_usual_head_learned_nothing_the_best_may_have() -> None:
+    """85 of 200 wrong is better than chance, 88 is not at 1%, and no standard error lies between them."""
+    found = chosen(tried(82, name="head"), tried(84, name="head2toe", size=320))
+    assert found.record.strategy == "head"
+
+
 @pytest.mark.parametrize(("n_wrong", "expected"), [(39, "small"), (20, "large")])
 def test_a_dearer_network_is_taken_only_for_more_than_noise(n_wrong: int, expected: str) -> None:
     assert chosen(tried(40), tried(n_wrong, model="large", work=8.0)).record.model == expected

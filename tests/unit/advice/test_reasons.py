@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from unfreeze.advice.reasons import _amount, _left_out, _listed
 from unfreeze.advice_records import WayRecord, standing_of
+from unfreeze.records import Interval
 
 
 def way(
@@ -27,11 +29,21 @@ def test_a_recommended_way_is_called_what_it_was_chosen_as() -> None:
     assert standing_of(head, [head, of_another]).startswith("the best head of the cheapest network")
     untried = way("head", frozen=True, model="other", status="not tried")
     assert standing_of(head, [head, untried]) == "the best head on frozen features"
-    usual, another = way("head2toe", frozen=True), way("head2toe", frozen=True, model="other")
+
+
+def test_what_usually_does_best_is_called_so_where_another_head_measured_better() -> None:
+    def head_of(name: str, value: float, **changes: Any) -> WayRecord:
+        found = way(name, frozen=True, **changes)
+        return msgspec.structs.replace(found, folds=Interval(value=value, low=value, high=value))
+
+    head, usual, another = head_of("head", 0.8), head_of("head2toe", 0.78), head_of("head2toe", 0.9, model="other")
+    judged = [msgspec.structs.replace(each, verdict="tied") for each in (head, usual)]
     standing = "what usually does best, within one standard error of the best head on frozen features"
-    assert standing_of(usual, [head, usual]) == standing
-    assert standing_of(usual, [another, head, usual]) == f"{standing} of test_resnet"
-    assert standing_of(usual, [usual, head]) == "the best head on frozen features"
+    assert standing_of(usual, judged) == standing
+    assert standing_of(usual, [another, *judged]) == f"{standing} of test_resnet"
+    assert standing_of(head, judged) == "the best head on frozen features", "a verdict makes no other way of it"
+    equal = [head_of("head", 0.78), usual]
+    assert standing_of(usual, equal) == "the best head on frozen features"
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,13 @@ def test_columns_say_which_part_of_the_vector_is_which_depths(name: str) -> None
     assert widths == [2 * n for n in CHANNELS[name]]
 
 
-def test_columns_of_the_same_units_are_those_of_one_depth_and_one_pooling() -> None:
-    network = make("resnet18")
+@pytest.mark.parametrize(
+    "name", [name if name == "resnet18" else pytest.param(name, marks=pytest.mark.slow) for name in CHANNELS]
+)
+def test_columns_of_the_same_units_are_those_of_one_depth_and_one_pooling(name: str) -> None:
+    network = make(name)
     parts = pooled_columns(network.backbone, size=network.spec.size)
-    assert [part.stop - part.start for part in parts] == [64, 64, 64, 64, 128, 128, 256, 256, 512, 512, 512]
-    assert [part.start for part in parts][1:] == [part.stop for part in parts][:-1]
+    widths = [part.stop - part.start for part in parts]
+    assert widths[:-1] == [n for n in CHANNELS[name] for _ in ("mean", "maximum")]
+    assert [part.start for part in parts] == [0, *(part.stop for part in parts)][:-1]
+    assert parts[-1] == depth_columns(network.backbone, size=network.spec.size)[FEATURES]
