@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
+from unfreeze.advice import frozen_ways
 from unfreeze.advice.probing import Fold, _chosen, folds_of, linear_probe, neighbour_probe, read_outputs
 from unfreeze.backbones import load_network
 from unfreeze.metrics import score
@@ -16,6 +19,7 @@ from unfreeze.records import ModelRecord, TaskName, TrainOptions
 from unfreeze.training import Silent
 from unfreeze.training.inputs import StudiedData, open_data, study_data
 from unfreeze.training.loss import loss_function
+from unfreeze.training.vectors import DepthVectors
 
 FOLDS = tuple(Fold(tuple(i for i in range(60) if i % 3 != k), tuple(range(k, 60, 3))) for k in range(3))
 
@@ -64,6 +68,47 @@ def test_values_are_judged_in_their_units() -> None:
     found = linear_probe(rows, targets, FOLDS, record=record, loss=loss, metric="mae")
     read = read_outputs(found, record, metric="mae")
     assert score("mae", targets, read) < 20
+
+
+def test_features_of_other_units_do_not_hide_those_that_tell() -> None:
+    generator = np.random.default_rng(0)
+    targets = np.arange(60) % 2
+    rows = generator.normal(size=(60, 4)) * [100, 100, 100, 0.001]
+    rows[:, 3] += 0.01 * targets
+    record, loss = record_of("classification", ("a", "b")), loss_function("classification")
+
+    def reached(*groups: slice) -> float:
+        found = linear_probe(
+            torch.from_numpy(rows).float(), targets, FOLDS, record=record, loss=loss, metric="accuracy", groups=groups
+        )
+        return score("accuracy", targets, read_outputs(found, record, metric="accuracy"))
+
+    assert reached(slice(0, 3), slice(3, 4)) == 1.0
+    assert reached(slice(0, 4)) < 0.9, "the median of all is the others'"
+
+
+def vectors_of_depths() -> DepthVectors:
+    """Of a stem with two poolings, and features."""
+    return DepthVectors(
+        setup=cast("Any", None), loss=cast("Any", None), rows=torch.zeros(2, 10), seconds=0.0,
+        columns={"stem": slice(0, 4), "features": slice(4, 10)}, groups=(slice(0, 2), slice(2, 4), slice(4, 10)),
+    )  # fmt: skip
+
+
+def test_each_depth_knows_which_of_its_columns_have_the_same_units() -> None:
+    vectors = vectors_of_depths()
+    assert vectors.groups_at("stem") == (slice(0, 2), slice(2, 4))
+    assert vectors.groups_at("features") == (slice(0, 6),)
+    assert vectors.groups_at(None) == vectors.groups
+
+
+@pytest.mark.parametrize("depth", ["stem", "features", None])
+def test_probes_are_told_the_units_of_their_columns(depth: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, told = vectors_of_depths(), list[Any]()
+    monkeypatch.setattr(frozen_ways, "linear_probe", lambda *_, groups, **__: told.append(groups))
+    judge = SimpleNamespace(vectors=vectors, targets=None, record=None, metric="accuracy", check=None)
+    frozen_ways.Judge.linear(cast("frozen_ways.Judge", judge), depth, ())
+    assert told == [vectors.groups_at(depth)]
 
 
 def test_what_judges_a_fold_was_chosen_on_the_others() -> None:

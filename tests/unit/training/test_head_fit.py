@@ -13,19 +13,19 @@ import pytest
 import torch
 
 import unfreeze as uf
-from unfreeze.backbones import Network, load_network
+from unfreeze.backbones import Network, load_network, pooled_columns
 from unfreeze.errors import ConfigError, InterruptedRunError, PlanError, UnfreezeError
 from unfreeze.history import read_history
 from unfreeze.plans import Plan, make_plan
 from unfreeze.records import TrainOptions
-from unfreeze.training import EpochInfo, PhaseInfo, Silent
+from unfreeze.training import EpochInfo, PhaseInfo, Silent, head_fit
 from unfreeze.training.caching import CachedFeeder
 from unfreeze.training.device import Device
 from unfreeze.training.epochs import LoopSettings
 from unfreeze.training.feeding import Feeder, PictureFeeder
 from unfreeze.training.inputs import open_data, study_data
 from unfreeze.training.interrupts import Interrupt
-from unfreeze.training.lbfgs import l2_strengths
+from unfreeze.training.lbfgs import Standardised, l2_strengths, standardise_features
 from unfreeze.training.loop import fine_tune
 from unfreeze.training.loss import loss_function
 from unfreeze.training.prefixes import PrefixSettings
@@ -66,6 +66,24 @@ def history_of(run: uf.Run) -> list[dict[str, Any]]:
         {key: value for key, value in row.items() if key != "seconds"}
         for row in read_history(run.path / "history.jsonl")
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("features", ["last", "stages"])
+def test_a_fit_is_told_which_features_have_the_same_units(
+    features: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[Any]()
+
+    def standardise(vectors: torch.Tensor, groups: Any) -> Standardised:
+        told.append(groups)
+        return standardise_features(vectors, groups)
+
+    monkeypatch.setattr(head_fit, "standardise_features", standardise)
+    run = uf.train(image_folder, out=tmp_path / "run", **FITTED, features=features)
+    network = run.model
+    expected = None if features == "last" else pooled_columns(network.backbone, size=network.spec.size)
+    assert told == [expected]
 
 
 @pytest.mark.slow
