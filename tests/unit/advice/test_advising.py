@@ -106,9 +106,9 @@ def test_the_command_trains_what_was_advised(found: uf.Advice, tmp_path: Path) -
     if found.record.strategy == "head2toe":
         counts = run.record.data.split_counts
         n_known = counts["train"] + counts["val"]
-        assert run.record.cache.hit_ratio == pytest.approx(n_known / (n_known + counts["test"])), (
-            "not the test pictures"
-        )
+        hit_ratio = run.record.cache.hit_ratio
+        assert hit_ratio is not None
+        assert n_known / (n_known + counts["test"]) <= hit_ratio < 1, "all but the test pictures were known"
 
 
 @pytest.mark.slow
