@@ -96,14 +96,13 @@ def _among_untold(
     else:
         measured = f"{best.name} measured best, but {_some(tied)} cannot be told from it on {pictures}"
     least = min(row.work for row in record.rows if row.verdict in {"best", "tied"})
-    cheap = "the cheapest" if chosen.work == least else "within a tenth of the cheapest, and measured better than that"
     if chosen.name == best.name:
-        cheap = cheap.partition(",")[0]
-        also = f", and is also {cheap}" if is_all else f". Of these, {chosen.name} is also {cheap}"
-        yield f"{measured}{also}: take it."
+        cost = "is also the cheapest" if chosen.work == least else "costs hardly more than the cheapest"
+        yield f"{measured}, and {cost}: take it." if is_all else f"{measured}. Of these, {chosen.name} {cost}: take it."
         return
+    cost = "is the cheapest" if chosen.work == least else "costs hardly more than the cheapest, and measured better"
     but = ", but" if is_all else ". Of these,"
-    yield f"{measured}{but} {chosen.name} is {cheap}: take it."
+    yield f"{measured}{but} {chosen.name} {cost}: take it."
     yield from _room(record, best, chosen)
 
 

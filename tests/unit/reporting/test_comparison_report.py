@@ -104,6 +104,22 @@ def test_ties_everywhere_are_too_little_data_to_tell(tmp_path: Path) -> None:
     assert "could be better than it by up to 4.8 points" in text
 
 
+@pytest.mark.parametrize("is_best", [True, False])
+def test_what_costs_hardly_more_and_measured_better_is_taken_for_that(tmp_path: Path, is_best: bool) -> None:
+    best = Way("full", 0.85, difference=0.0, verdict="best", recommended=is_best, work=1.001e12 if is_best else 9e12)
+    ways = (
+        best,
+        Way("head2toe", 0.84, difference=-0.01, verdict="tied", recommended=not is_best, work=1.001e12),
+        Way("head", 0.83, difference=-0.02, verdict="tied", work=1e12),
+    )
+    expected = (
+        "full measured best, and costs hardly more than the cheapest: take it."
+        if is_best
+        else "full measured best, but head2toe costs hardly more than the cheapest, and measured better: take it."
+    )
+    assert expected in said(tmp_path, ways)
+
+
 def test_many_names_are_cut_and_folds_are_named(tmp_path: Path) -> None:
     ways = tuple(
         Way(f"w{i}", 0.8, difference=0.0, verdict="tied" if i else "best", recommended=not i) for i in range(8)
