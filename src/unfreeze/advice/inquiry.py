@@ -24,7 +24,7 @@ from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress, Silent, StepInfo
 from unfreeze.training.settings import architecture_of
 
-__all__ = ["Inquiry", "Notebook", "Quiet", "best_frozen", "rows_of"]
+__all__ = ["Inquiry", "Look", "Notebook", "Quiet", "best_frozen", "rows_of"]
 
 Array = NDArray[Any]
 
@@ -97,6 +97,21 @@ class Inquiry:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What looking at the pictures by a frozen network took.
+
+    Attributes:
+        size: height of the input, px.
+        reading: seconds of the pass.
+        fitting: seconds of the heads on what it gave.
+    """
+
+    size: int
+    reading: float
+    fitting: float
+
+
 @dataclass
 class Notebook:
     """What is known so far.
@@ -104,6 +119,7 @@ class Notebook:
     Attributes:
         folds: what judged heads on frozen features.
         probes: each frozen network at each size.
+        looks: the last one by each network.
         domain: each network.
         tried: the ways, those on frozen features first.
         skipped: the ways that were not tried or failed, with why.
@@ -115,6 +131,7 @@ class Notebook:
 
     folds: tuple[Fold, ...] = ()
     probes: list[ProbeRecord] = field(default_factory=list)
+    looks: dict[str, Look] = field(default_factory=dict)
     domain: list[DomainRecord] = field(default_factory=list)
     tried: list[Tried] = field(default_factory=list)
     skipped: list[WayRecord] = field(default_factory=list)

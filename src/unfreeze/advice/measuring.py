@@ -12,7 +12,7 @@ import numpy as np
 
 from unfreeze.advice.domain import domain_shift, domain_words
 from unfreeze.advice.frozen_ways import Judge, probe_depths, try_frozen_ways
-from unfreeze.advice.inquiry import Inquiry, Notebook, Quiet, best_frozen
+from unfreeze.advice.inquiry import Inquiry, Look, Notebook, Quiet, best_frozen
 from unfreeze.advice.probing import folds_of
 from unfreeze.advice.trainings import try_trainings
 from unfreeze.advice.ways import HEAD_RATES, Way
@@ -65,7 +65,7 @@ def _measure_frozen(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, 
     for model, size in jobs:
         if model in notebook.failed:
             continue
-        needed = _pass_seconds(notebook, model, size)
+        needed = _look_seconds(notebook, model, size)
         if needed is not None and needed > inquiry.seconds_left:
             notebook.note(
                 f"{model} at {size} px was not looked at: that needs about {needed:.0f} s more. Give a larger --budget."
@@ -87,10 +87,10 @@ def _measure_frozen(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, 
     return complete and not notebook.failed
 
 
-def _pass_seconds(notebook: Notebook, model: str, size: int) -> float | None:
-    """Estimate a pass from the one at another size, in proportion to the number of pixels."""
-    known = [probe for probe in notebook.probes if probe.model == model]
-    return known[-1].seconds * (size / known[-1].size) ** 2 if known else None
+def _look_seconds(notebook: Notebook, model: str, size: int) -> float | None:
+    """Estimate a look from the one at another size: its pass grows with the number of pixels, its heads do not."""
+    known = notebook.looks.get(model)
+    return None if known is None else known.reading * (size / known.size) ** 2 + known.fitting
 
 
 def _measure_size(
@@ -105,6 +105,7 @@ def _measure_size(
 
     joined = inquiry.way("head2toe", strategy="head2toe", model=model, size=size, frozen=True)
     vectors = _read(inquiry, notebook, joined, check=check, progress=progress)
+    began = time.monotonic()
     judge = Judge(vectors, notebook.folds, metric=inquiry.metric, seed=seed_of_data(inquiry.base), check=check)
     ways = []
     for name, changes in _heads():
@@ -118,6 +119,7 @@ def _measure_size(
     # Of equal figures and costs the first is taken: the plainest.
     notebook.tried += try_frozen_ways(judge, [*ways, joined], work=inquiry.work)
     notebook.probes.append(probe_depths(judge, model=model, size=size))
+    notebook.looks[model] = Look(size=size, reading=vectors.seconds, fitting=time.monotonic() - began)
     if model not in {record.model for record in notebook.domain}:
         notebook.domain.append(_domain(inquiry, vectors, model, judge))
 

@@ -1,4 +1,4 @@
-"""For what there is time among trainings that are tried."""
+"""For what there is time: among sizes that are looked at, and among trainings that are tried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from unfreeze.advice.inquiry import Inquiry, Notebook
+from unfreeze.advice.inquiry import Inquiry, Look, Notebook
+from unfreeze.advice.measuring import _look_seconds
 from unfreeze.advice.trainings import LOADING_SECONDS, _fitting_epochs, _sizes, _Trials, _want_of_time
 from unfreeze.advice.ways import Tried, Way, make_way
 from unfreeze.advice_records import ProbeRecord, WayRecord
@@ -87,3 +88,9 @@ def test_a_step_that_fails_leaves_the_estimate_to_the_frozen_pass(
     tried.time_step(layerwise)
     passes = layerwise.work(n_train=90, n_held_out=30) / best.way.work(n_train=90, n_held_out=30)
     assert tried.seconds_of(layerwise) == pytest.approx(LOADING_SECONDS + 2.0 * passes)
+
+
+def test_what_a_look_at_another_size_needs_is_a_longer_pass_and_the_same_heads() -> None:
+    notebook = Notebook(looks={"net": Look(size=224, reading=10.0, fitting=12.0)})
+    assert _look_seconds(notebook, "net", 448) == pytest.approx(52.0)
+    assert _look_seconds(notebook, "another", 448) is None
