@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from unfreeze.advice.choosing import beats_chance, cheapest_within_noise, gain_of
-from unfreeze.advice.inquiry import Inquiry, Notebook, best_frozen, rows_of
+from unfreeze.advice.inquiry import Inquiry, Notebook, chosen_head, rows_of
 from unfreeze.advice.rivals import others_of, rivals_of
 from unfreeze.advice.ways import Tried, Way
 from unfreeze.advice_records import Expected, Facts, WayRecord
@@ -81,11 +81,11 @@ def facts_of(inquiry: Inquiry, notebook: Notebook) -> Facts:
 def conclude(inquiry: Inquiry, notebook: Notebook) -> Conclusion:
     """Recommend a way on frozen features, or the cheapest training that is better by more than one standard error.
 
-    Ways on frozen features are judged out of fold among themselves (`best_frozen`), and the one that is left with the
+    Ways on frozen features are judged out of fold among themselves (`chosen_head`), and the one that is left with the
     trainings on validation. Where nothing beats chance it is the cheapest of them; where nothing was measured, what
     `train` does untold.
     """
-    best = best_frozen(inquiry, notebook)
+    best = chosen_head(inquiry, notebook)
     if best is None:
         model = next(model for model in inquiry.models if model not in notebook.failed)
         way = inquiry.way("head", strategy="head", model=model, size=inquiry.sizes_of(model)[-1], frozen=True)

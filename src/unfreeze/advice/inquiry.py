@@ -24,7 +24,7 @@ from unfreeze.training.inputs import StudiedData
 from unfreeze.training.progress import Progress, Silent, StepInfo
 from unfreeze.training.settings import architecture_of
 
-__all__ = ["Inquiry", "Look", "Notebook", "Quiet", "best_frozen", "rows_of"]
+__all__ = ["Inquiry", "Look", "Notebook", "Quiet", "chosen_head", "rows_of"]
 
 Array = NDArray[Any]
 
@@ -166,7 +166,7 @@ class Notebook:
         return [each for each in self.tried if not each.way.frozen]
 
 
-def best_frozen(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | None] | None:
+def chosen_head(inquiry: Inquiry, notebook: Notebook) -> tuple[Tried, bool | None] | None:
     """Return the way on frozen features to take, and whether it beats chance; None where none was tried.
 
     Of each network what usually does best, or what is better out of fold by more than noise; of several networks,

@@ -12,7 +12,7 @@ import numpy as np
 
 from unfreeze.advice.domain import domain_shift, domain_words
 from unfreeze.advice.frozen_ways import Judge, probe_depths, try_frozen_ways
-from unfreeze.advice.inquiry import Inquiry, Look, Notebook, Quiet, best_frozen
+from unfreeze.advice.inquiry import Inquiry, Look, Notebook, Quiet, chosen_head
 from unfreeze.advice.probing import folds_of
 from unfreeze.advice.trainings import try_trainings
 from unfreeze.advice.ways import HEAD_RATES, Way
@@ -48,7 +48,7 @@ def measure(inquiry: Inquiry, notebook: Notebook, interrupt: Interrupt, progress
         if notebook.tried:
             notebook.note("What unfreezes was not tried: the end came before its turn.")
         raise
-    best = best_frozen(inquiry, notebook)
+    best = chosen_head(inquiry, notebook)
     if best is not None:
         complete = try_trainings(inquiry, notebook, best[0], interrupt=interrupt, progress=progress) and complete
     notebook.finished = complete

@@ -38,12 +38,12 @@ ALL_LAYERS, AT_ONE_RATE = "layerwise", "full"
 def try_trainings(
     inquiry: Inquiry, notebook: Notebook, best: Tried, *, interrupt: Interrupt, progress: Progress
 ) -> bool:
-    """Try what unfreezes, by the network of the best way on frozen features; return whether nothing was left out.
+    """Try what unfreezes, by the network of the head that is taken; return whether nothing was left out.
 
     Args:
         inquiry: what is asked.
         notebook: where what is found is written.
-        best: the best way on frozen features.
+        best: that head, which trainings must be better than.
         interrupt: tells when to end.
         progress: who is told.
 
@@ -84,7 +84,7 @@ def _try_all(trials: _Trials, best: Tried) -> None:
 
 
 def _sizes(notebook: Notebook, best: Tried) -> list[int]:
-    """Return the size of the best way on frozen features and the smaller ones that were looked at, descending."""
+    """Return the size of the head that is taken and the smaller ones that were looked at, descending."""
     model, size = best.way.options.model, best.way.size
     looked_at = {probe.size for probe in notebook.probes if probe.model == model}
     return [size, *sorted((other for other in looked_at if other < size), reverse=True)]

@@ -134,7 +134,11 @@ class CheckFlags(DataFlags, CacheFlags, total=False):
 
 SizeSetting = Annotated[
     WholeNumber,
-    _setting("size", NETWORK, "Height and width of the input, px. [default: the network's own; 10/7 of it for head]"),
+    _setting(
+        "size",
+        NETWORK,
+        "Height and width of the input, px. [default: the network's own; 10/7 of it for head; advise tries both]",
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from unfreeze.advice.inquiry import Inquiry, Notebook, best_frozen
+from unfreeze.advice.inquiry import Inquiry, Notebook, chosen_head
 from unfreeze.advice.probing import Fold
 from unfreeze.advice.ways import Tried, Way
 from unfreeze.advice_records import WayRecord
@@ -18,7 +18,7 @@ TRUTH = np.tile([0, 1], 100)
 
 
 def inquiry() -> Inquiry:
-    """What `best_frozen` asks of an inquiry."""
+    """What `chosen_head` asks of an inquiry."""
     asked = SimpleNamespace(
         metric="accuracy",
         base=TrainOptions(),
@@ -42,7 +42,7 @@ def tried(n_wrong: int, *, name: str = "head", model: str = "small", size: int =
 
 
 def chosen(*ways: Tried) -> Tried:
-    found = best_frozen(inquiry(), Notebook(folds=(Fold((), tuple(range(len(TRUTH)))),), tried=[*ways]))
+    found = chosen_head(inquiry(), Notebook(folds=(Fold((), tuple(range(len(TRUTH)))),), tried=[*ways]))
     assert found is not None
     best, learned = found
     assert learned
@@ -92,7 +92,7 @@ def test_where_nothing_beats_chance_the_cheapest_of_all_is_taken() -> None:
         folds=(Fold((), tuple(range(len(TRUTH)))),),
         tried=[tried(95, work=9.0), tried(101, size=160, work=1.0), tried(90, model="large", work=50.0)],
     )
-    found = best_frozen(inquiry(), notebook)
+    found = chosen_head(inquiry(), notebook)
     assert found is not None
     assert (found[0].record.size, found[1]) == (160, False)
-    assert best_frozen(inquiry(), Notebook()) is None
+    assert chosen_head(inquiry(), Notebook()) is None
