@@ -104,7 +104,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _data(facts: Facts, inquiry: Inquiry) -> Reason:
-    kind = {"classification": "classes", "multilabel": "labels", "regression": "targets"}[inquiry.data.dataset.task]
+    one, several = {
+        "classification": ("class", "classes"), "multilabel": ("label", "labels"), "regression": ("target", "targets")
+    }[inquiry.data.dataset.task]  # fmt: skip
+    kind = one if facts.n_classes == 1 else several
     text = f"{facts.n_train} pictures train, {facts.n_val} validate, {facts.n_classes} {kind}."
     if facts.smallest is not None:
         text += f" The rarest has {facts.smallest} training pictures"
@@ -124,7 +127,7 @@ def _data(facts: Facts, inquiry: Inquiry) -> Reason:
         "n_judging_trainings": facts.n_judging_trainings,
         "smallest": facts.smallest, "imbalance": facts.imbalance, "tellable": facts.tellable,
     }  # fmt: skip
-    return Reason(text=text, evidence=evidence, reference=BONETT)
+    return Reason(text=text, evidence=evidence, reference=None if facts.tellable is None else BONETT)
 
 
 def _depth(probe: ProbeRecord) -> Reason:

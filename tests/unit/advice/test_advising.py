@@ -348,6 +348,10 @@ def test_labels_and_values_are_advised_on_too(task: str, make_image_table: Calla
     assert probe.log_me is not None
     assert record.expected.value is not None
     assert "--target" in record.command
+    assert (
+        record.reasons[1].text.endswith("1 target.") if task == "regression" else "2 labels." in record.reasons[1].text
+    )
+    assert record.reasons[1].reference is None, "what a difference in accuracy must be is told of classes"
 
 
 @pytest.mark.slow
